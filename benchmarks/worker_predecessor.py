@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Measures hikari-sake 1.1.2, whose package is also called `sake`: run it with the Python of its own environment."""
+
+from __future__ import annotations
+
+import typing
+
+import contenders
+import jobs
+import worker
+
+import sake.redis
+
+
+class _Predecessor(contenders.Contender):
+    def __init__(self, url: str, /) -> None:
+        super().__init__()
+        self._cache = sake.redis.RedisCache(url, self.bot, self.bot.event_manager)
+
+    @property
+    def cache(self) -> contenders.Readable:
+        return typing.cast("contenders.Readable", self._cache)
+
+    async def open(self) -> None:
+        await super().open()
+        await self._cache.open()
+
+    async def close(self) -> None:
+        await self._cache.close()
+
+
+async def _measure(order: worker.Order, /) -> jobs.Figures:
+    return await jobs.do(_Predecessor(order.url), order)
+
+
+if __name__ == "__main__":
+    worker.run(_measure)

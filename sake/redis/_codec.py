@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Payload ⇄ bytes ⇄ model, and what to say when that fails. Pure."""
+
+from __future__ import annotations
+
+__all__ = ["Codec", "Payload"]
+
+import typing
+from collections import abc as collections
+
+import orjson
+
+from sake import errors
+
+Payload = collections.Mapping[str, typing.Any]
+"""A decoded JSON object as Discord sends it. sake never changes one."""
+
+_T = typing.TypeVar("_T")
+
+
+class Codec:
+    """Turns payloads into stored bytes and back with the functions the client was given."""
+
+    __slots__ = ("dumps", "loads")
+
+    def __init__(
+        self,
+        dumps: collections.Callable[[dict[str, typing.Any]], bytes] = orjson.dumps,
+        loads: collections.Callable[[bytes], dict[str, typing.Any]] = orjson.loads,
+    ) -> None:
+        self.dumps: typing.Final = dumps
+        self.loads: typing.Final = loads
+
+    def load(self, data: bytes, key: str, /) -> dict[str, typing.Any]:
+        """Decode stored bytes; `key` names the entry in the error.
+
+        Raises
+        ------
+        sake.errors.InvalidDataFound
+            If they are not something that `loads` understands.
+        """
+        try:
+            return self.loads(data)
+        except Exception as exc:
+            error_message = f"The entry {key} holds {len(data)} bytes that cannot be decoded: {exc}"
+            raise errors.InvalidDataFound(error_message, exception=exc) from exc
+
+    def build(self, builder: collections.Callable[[Payload], _T], data: bytes, key: str, /) -> _T:
+        """Decode stored bytes and make a model of them; `key` names the entry in the error.
+
+        Raises
+        ------
+        sake.errors.InvalidDataFound
+            If the bytes cannot be decoded, or this version of hikari cannot build a model from the payload.
+        """
+        payload = self.load(data, key)
+        try:
+            return builder(payload)
+        except Exception as exc:
+            cause = f"{type(exc).__name__}: {exc}"
+            error_message = f"The entry {key} holds a payload that hikari cannot build a model from ({cause})"
+            raise errors.InvalidDataFound(error_message, exception=exc) from exc

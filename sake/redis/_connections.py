@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From an address to replies: the only module that imports `redis`, and the one place where its errors become ours."""
+
+from __future__ import annotations
+
+__all__ = ["Connections", "Database", "ReplyError", "check_address"]
+
+import asyncio
+import contextlib
+import re
+import typing
+from collections import abc as collections
+
+import redis
+import redis.asyncio
+import redis.asyncio.retry
+import redis.backoff
+
+from sake import errors
+
+_SCHEMES: typing.Final[dict[str, str]] = {
+    "embedded": "embedded",
+    "redis": "redis",
+    "rediss": "rediss",
+    "unix": "unix",
+    "valkey": "redis",
+    "valkeys": "rediss",
+}
+
+_TEMPORARY: typing.Final = (
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.MasterDownError,
+    redis.exceptions.NoPermissionError,
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.TryAgainError,
+)
+
+_TEMPORARY_CODE: typing.Final = re.compile(
+    r"\b(BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|MISCONF|NOAUTH|NOPERM|NOREPLICAS|OOM|READONLY|TRYAGAIN)\b"
+)
+"""What servers before 7.0 have in the text of a script's error."""
+
+_ANSWER_TIMEOUT: typing.Final = 10.0
+"""Seconds to wait for the replies to one write unless the address says otherwise (`?socket_timeout=`)."""
+
+_CONNECT_TIMEOUT: typing.Final = 5.0
+"""Seconds to wait for a connection unless the address says otherwise (`?socket_connect_timeout=`)."""
+
+
+class ReplyError(Exception):
+    """What the server answered instead of a result."""
+
+    def __init__(self, cause: redis.ResponseError, /) -> None:
+        super().__init__(str(cause))
+        self.is_temporary: typing.Final[bool] = isinstance(cause, _TEMPORARY) or bool(_TEMPORARY_CODE.search(str(cause)))
+        """Whether the same request may succeed later."""
+        self.is_unknown_script: typing.Final[bool] = isinstance(cause, redis.exceptions.NoScriptError)
+
+
+def check_address(address: str, /) -> tuple[str, int | None]:
+    """Return the address as redis-py reads it, and the database it names, if any.
+
+    Raises
+    ------
+    ValueError
+        If its scheme is not one of those that sake knows, or its path is not a database number.
+    """
+    scheme, separator, rest = address.partition("://")
+    if not separator or scheme not in _SCHEMES:
+        known = ", ".join(f"{name}://" for name in _SCHEMES)
+        error_message = f"address must begin with one of {known}; got {hide_password(address)!r}"
+        raise ValueError(error_message)
+
+    scheme = _SCHEMES[scheme]
+    address = f"{scheme}://{rest}"
+    if scheme == "embedded":
+        return address, None
+
+    try:
+        options = redis.asyncio.connection.parse_url(address)
+    except ValueError as exc:
+        error_message = f"address {hide_password(address)!r} cannot be used: {exc}"
+        raise ValueError(error_message) from exc
+
+    if scheme == "unix" and not options.get("path"):
+        error_message = f"address must name the socket's path, as in unix:///run/redis.sock; got {address!r}"
+        raise ValueError(error_message)
+
+    path = "" if scheme == "unix" else rest.partition("?")[0].partition("/")[2]
+    if path and not path.isdecimal():
+        error_message = f"address must end in a database number, as in redis://localhost/0; got {hide_password(address)!r}"
+        raise ValueError(error_message)
+
+    return address, typing.cast("int | None", options.get("db"))
+
+
+def hide_password(address: str, /) -> str:
+    """Return the address as it may be shown in a log."""
+    return re.sub(r"(?<=://)[^/@]*@", "…@", address)
+
+
+class Connections:
+    """Opens connections to the databases of one server.
+
+    Parameters
+    ----------
+    address
+        As [sake.redis.ResourceClient][] takes it, after `check_address`.
+    password
+        Takes the place of the one in the address.
+    limit
+        How many connections a database has at most.
+    options
+        Passed to each redis-py connection.
+    """
+
+    __slots__ = ("_address", "_databases", "_limit", "_options")
+
+    def __init__(
+        self, address: str, /, *, password: str | None, limit: int, options: collections.Mapping[str, typing.Any]
+    ) -> None:
+        self._address = address
+        self._databases: dict[int, Database] = {}
+        self._limit = limit
+        self._options: dict[str, typing.Any] = {
+            "socket_connect_timeout": _CONNECT_TIMEOUT,
+            "socket_keepalive": True,
+            "socket_timeout": _ANSWER_TIMEOUT,
+            **options,
+            "decode_responses": False,
+            "protocol": 2,
+            "retry": redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0),
+        }
+        if password is not None:
+            self._options["password"] = password
+
+    def database(self, index: int, /) -> Database:
+        """Return a database by number. No connection is made before it is used."""
+        try:
+            return self._databases[index]
+        except KeyError:
+            pool = redis.asyncio.ConnectionPool.from_url(self._address, **self._options)
+            pool.connection_kwargs["db"] = index
+            if "password" in self._options:
+                pool.connection_kwargs["password"] = self._options["password"]
+            if pool.connection_class is redis.asyncio.UnixDomainSocketConnection:
+                pool.connection_kwargs.pop("socket_keepalive", None)
+            name = f"{hide_password(self._address)} (database {index})"
+            database = self._databases[index] = Database(pool, name, self._limit)
+            return database
+
+    async def check(self) -> None:
+        """Connect to every database that was asked for.
+
+        Raises
+        ------
+        sake.errors.BackendError
+            If one of them cannot be reached or does not let us in.
+        """
+        await asyncio.gather(*(database.exchange(b"*1\r\n$4\r\nPING\r\n", 1) for database in self._databases.values()))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for database in self._databases.values():
+            await database.close()
+
+        self._databases.clear()
+
+
+class Database:
+    """One database: sends packed commands and returns their replies."""
+
+    __slots__ = ("_free", "_idle", "_pool", "_timeout", "limit", "name")
+
+    def __init__(self, pool: redis.asyncio.ConnectionPool, name: str, limit: int, /) -> None:
+        self._pool = pool
+        self._idle: list[redis.asyncio.Connection] = []
+        self._free = asyncio.Semaphore(limit)
+        self._timeout: float | None = pool.connection_kwargs.pop("socket_timeout", _ANSWER_TIMEOUT)
+        self.limit: typing.Final = limit
+        self.name: typing.Final = name
+
+    async def exchange(self, commands: bytes | list[bytes], replies: int, /) -> list[typing.Any]:
+        """Send packed commands and return as many replies.
+
+        An error reply is returned as a [ReplyError][sake.redis._connections.ReplyError]. Commands may be sent a second
+        time where an idle connection turns out to be dead, so they must not add up.
+
+        Raises
+        ------
+        sake.errors.BackendError
+            If the server cannot be reached, refuses us or does not answer in time.
+        """
+        async with self._free:
+            try:
+                while self._idle:
+                    with contextlib.suppress(redis.ConnectionError):
+                        return await self._exchange(self._idle.pop(), commands, replies)
+
+                return await self._exchange(self._pool.make_connection(), commands, replies)
+            except (redis.RedisError, OSError) as exc:
+                raise self._explain(exc) from exc
+
+    async def close(self) -> None:
+        """Close the connections."""
+        while self._idle:
+            await self._idle.pop().disconnect()
+
+    async def _exchange(
+        self, connection: redis.asyncio.Connection, commands: bytes | list[bytes], replies: int, /
+    ) -> list[typing.Any]:
+        try:
+            async with asyncio.timeout(self._timeout):
+                if not connection.is_connected:
+                    await connection.connect()
+                await connection.send_packed_command(commands, check_health=False)
+                answers = [await _read(connection) for _ in range(replies)]
+        except TimeoutError as exc:
+            await connection.disconnect(nowait=True)
+            error_message = f"{self.name} did not answer within {self._timeout} seconds"
+            raise errors.BackendError(error_message, exception=exc) from exc
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+
+        self._idle.append(connection)
+        return answers
+
+    def _explain(self, exc: Exception, /) -> errors.BackendError:
+        text = str(exc)
+        if isinstance(exc, redis.AuthenticationError) or text.startswith(("NOAUTH", "WRONGPASS", "NOPERM")):
+            what = f"{self.name} refused the password or user name: {exc}"
+        elif "DB index is out of range" in text:
+            what = f"{self.name} does not exist, as the server has fewer databases: use `database=` or override the index"
+        else:
+            what = f"{self.name} cannot be used: {exc or type(exc).__name__}"
+
+        return errors.BackendError(what, exception=exc)
+
+
+async def _read(connection: redis.asyncio.Connection, /) -> typing.Any:
+    try:
+        return await connection.read_response(disable_decoding=True)
+    except redis.ResponseError as exc:
+        return ReplyError(exc)

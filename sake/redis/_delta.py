@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What events change, as data that can be merged. Pure."""
+
+from __future__ import annotations
+
+__all__ = ["UNKNOWN", "UNTOUCHED", "Changes", "Delta", "Departure", "Lookup", "Patch"]
+
+import dataclasses
+import enum
+import typing
+from collections import abc as collections
+
+from ._codec import Payload
+from ._kinds import Kind
+
+AnyKind = Kind[typing.Any]
+
+_ENTRY_COST: typing.Final = 200
+"""About what Python spends on an entry besides its bytes: its id, its slots in two dictionaries."""
+
+_PATCH_COST: typing.Final = 4_000
+"""About what a partial payload takes while it waits as Python objects."""
+
+
+class Lookup(enum.Enum):
+    """What a delta says of an entity that it does not hold itself."""
+
+    UNTOUCHED = enum.auto()
+    """Nothing: the stored state counts."""
+
+    UNKNOWN = enum.auto()
+    """It changes it, but only the server can tell into what."""
+
+
+UNTOUCHED: typing.Final = Lookup.UNTOUCHED
+UNKNOWN: typing.Final = Lookup.UNKNOWN
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Patch:
+    """Fields to lay over a payload that exists, and what to store when there is none."""
+
+    over: Payload
+    otherwise: Payload | None = None
+    base: bytes | Lookup | None = UNKNOWN
+    """The payload to lay them over, [None][] where there is none; read before writing where it is not known."""
+
+    def then(self, later: Patch, /) -> Patch:
+        """Return the patch that has the effect of this one followed by `later`."""
+        otherwise = later.otherwise if self.otherwise is None else {**self.otherwise, **later.over}
+        return Patch({**self.over, **later.over}, otherwise, self.base)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Departure:
+    """Which guilds one shard has: whatever is stored of its others was left while nobody looked."""
+
+    shard_id: int
+    shard_count: int
+    guilds: frozenset[str]
+
+    def covers(self, guild: str, /) -> bool:
+        """Return whether this guild would be the shard's but is not among its guilds."""
+        return guild not in self.guilds and (int(guild) >> 22) % self.shard_count == self.shard_id
+
+
+class Changes:
+    """What changes among the entities of one kind in one guild (or among all, where the kind has no guilds).
+
+    The order of effect is: `cleared`, then `cleared_channels`, then `entries`.
+    """
+
+    __slots__ = ("channels", "cleared", "cleared_channels", "entries", "lifetimes")
+
+    def __init__(self) -> None:
+        self.cleared: bool = False
+        self.cleared_channels: set[str] = set()
+        self.entries: dict[str, bytes | Patch | None] = {}
+        self.channels: dict[str, str | None] = {}
+        self.lifetimes: dict[str, int | None] = {}
+
+    def find(self, entity: str, /) -> bytes | Patch | Lookup | None:
+        """Return the entity's new bytes or patch, [None][] if it is deleted, or what is known of it."""
+        found = self.entries.get(entity, UNTOUCHED)
+        if found is not UNTOUCHED:
+            return found
+
+        if self.cleared:
+            return None
+
+        return UNKNOWN if self.cleared_channels else UNTOUCHED
+
+    def clear(self) -> None:
+        """Forget all that was said before: everything stored goes."""
+        self.cleared = True
+        self.cleared_channels.clear()
+        self.entries.clear()
+        self.channels.clear()
+        self.lifetimes.clear()
+
+    def clear_channel(self, channel: str, /) -> None:
+        """Drop the entities that are in a channel."""
+        for entity in [entity for entity, place in self.channels.items() if place == channel]:
+            self.drop(entity)
+
+        if not self.cleared:
+            self.cleared_channels.add(channel)
+
+    def drop(self, entity: str, /) -> None:
+        """Drop one entity."""
+        self.entries[entity] = None
+        self.channels.pop(entity, None)
+        self.lifetimes.pop(entity, None)
+
+    def patch(self, entity: str, patch: Patch, /) -> None:
+        """Lay fields over one entity."""
+        before = self.find(entity)
+        if isinstance(before, Patch):
+            self.entries[entity] = before.then(patch)
+        elif isinstance(before, bytes):
+            self.entries[entity] = dataclasses.replace(patch, base=before)
+        elif before is not None:
+            self.entries[entity] = patch
+        elif patch.otherwise is not None:
+            self.entries[entity] = dataclasses.replace(patch, base=None)
+
+    def depart(self) -> None:
+        """Let everything stored be gone before the first of these changes."""
+        self.cleared = True
+        for entity, entry in self.entries.items():
+            if isinstance(entry, Patch) and entry.base is UNKNOWN:
+                self.entries[entity] = dataclasses.replace(entry, base=None)
+
+    def then(self, later: Changes, /) -> None:
+        """Add the effect of `later`, which came after this."""
+        if later.cleared:
+            self.clear()
+
+        for channel in later.cleared_channels:
+            self.clear_channel(channel)
+
+        for entity, entry in later.entries.items():
+            if entry is None:
+                self.drop(entity)
+            elif isinstance(entry, Patch) and entry.base is UNKNOWN:
+                self.patch(entity, entry)
+            else:
+                self.drop(entity)
+                self.entries[entity] = entry
+
+        self.channels.update(later.channels)
+        self.lifetimes.update(later.lifetimes)
+
+
+class Delta:
+    """What a run of events changes. Later changes of an entity replace earlier ones.
+
+    Parameters
+    ----------
+    dumps
+        Encodes a payload as bytes.
+    """
+
+    __slots__ = ("_dumps", "departures", "kinds", "owners", "size", "since")
+
+    def __init__(self, dumps: collections.Callable[[dict[str, typing.Any]], bytes], /) -> None:
+        self._dumps = dumps
+        self.departures: list[Departure] = []
+        """Applied before everything else."""
+        self.kinds: dict[AnyKind, dict[str, Changes]] = {}
+        """Kind → guild id ("" where the kind has none) → changes."""
+        self.owners: dict[tuple[AnyKind, str], str] = {}
+        """(kind, entity id) → guild id, of the entities of owned kinds that are set here."""
+        self.size: int = 0
+        """About how many bytes of memory this takes."""
+        self.since: float = 0.0
+        """When the first change came, by the event loop's clock."""
+
+    def __bool__(self) -> bool:
+        return bool(self.kinds or self.departures)
+
+    def changes(self, kind: AnyKind, guild: str, /) -> Changes:
+        """Return the changes of one kind in one guild, to be added to."""
+        try:
+            return self.kinds[kind][guild]
+        except KeyError:
+            self.size += _ENTRY_COST
+            changes = self.kinds.setdefault(kind, {})[guild] = Changes()
+            return changes
+
+    def put(
+        self, kind: AnyKind, guild: str, entity: str, payload: dict[str, typing.Any], lifetime: int | None = None, /
+    ) -> None:
+        """Set one entity; a `lifetime` in milliseconds takes the place of the kind's own, 0 stands for none."""
+        data = self._dumps(payload)
+        changes = self.changes(kind, guild)
+        changes.entries[entity] = data
+        self.size += len(data) + _ENTRY_COST
+        if kind.channel_of is not None:
+            changes.channels[entity] = kind.channel_of(payload)
+        if kind.owned:
+            self.owners[kind, entity] = guild
+        if kind.lifetime is not None:
+            if lifetime is None:
+                changes.lifetimes.pop(entity, None)
+            else:
+                changes.lifetimes[entity] = lifetime
+
+    def replace(self, kind: AnyKind, guild: str, payloads: collections.Mapping[str, dict[str, typing.Any]], /) -> None:
+        """Set these entities, by id, and drop all others of the kind in the guild."""
+        dumps = self._dumps
+        entries = {entity: dumps(payload) for entity, payload in payloads.items()}
+        channels: dict[str, str | None] = {}
+        if kind.channel_of is not None:
+            channels = {entity: kind.channel_of(payload) for entity, payload in payloads.items()}
+
+        changes = self.changes(kind, guild)
+        changes.clear()
+        changes.entries.update(entries)
+        changes.channels.update(channels)
+        self.size += sum(map(len, entries.values())) + _ENTRY_COST * len(entries)
+        if kind.owned:
+            self.owners.update({(kind, entity): guild for entity in entries})
+
+    def patch(self, kind: AnyKind, guild: str, entity: str, over: Payload, otherwise: Payload | None = None, /) -> None:
+        """Lay the fields of `over` over one entity; where there is none, set `otherwise` or leave it so."""
+        changes = self.changes(kind, guild)
+        changes.patch(entity, Patch(over, otherwise))
+        self.size += _PATCH_COST
+        if kind.channel_of is not None and otherwise is not None:
+            changes.channels[entity] = kind.channel_of(otherwise)
+        if kind.owned:
+            self.owners[kind, entity] = guild
+
+    def drop(self, kind: AnyKind, guild: str, entity: str, /) -> None:
+        """Delete one entity."""
+        self.changes(kind, guild).drop(entity)
+        self.size += _ENTRY_COST
+
+    def mark(self, kind: AnyKind, entity: str, /) -> None:
+        """Put an id into the set of a kind without payloads; `drop` takes it out."""
+        self.changes(kind, "").entries[entity] = b""
+        self.size += _ENTRY_COST
+
+    def clear(self, kind: AnyKind, guild: str, /) -> None:
+        """Delete all entities of a kind in a guild."""
+        self.changes(kind, guild).clear()
+
+    def clear_channel(self, kind: AnyKind, guild: str, channel: str, /) -> None:
+        """Delete all entities of a kind that are in one channel of a guild."""
+        self.changes(kind, guild).clear_channel(channel)
+        self.size += _ENTRY_COST
+
+    def forget_guild(self, kind: AnyKind, guild: str, /) -> None:
+        """Delete what a kind holds of a guild that the bot left."""
+        if kind.in_guild:
+            self.clear(kind, guild)
+        else:
+            self.drop(kind, "", guild)
+
+    def find(self, kind: AnyKind, guild: str, entity: str, /) -> bytes | Patch | Lookup | None:
+        """Return an entity's new bytes or patch, [None][] if it is deleted, or what is known of it."""
+        changes = self.kinds.get(kind, {}).get(guild)
+        found = UNTOUCHED if changes is None else changes.find(entity)
+        if found is UNTOUCHED and self.departures:
+            return UNKNOWN
+
+        return found
+
+    def touches(self, kind: AnyKind, guild: str | None = None, /) -> bool:
+        """Return whether anything of this kind (in this guild) changes."""
+        if self.departures:
+            return True
+
+        return kind in self.kinds and (guild is None or guild in self.kinds[kind])
+
+    def then(self, later: Delta, kinds: collections.Iterable[AnyKind], /) -> None:
+        """Add the effect of `later`, which came after this. `kinds` are those which know guilds."""
+        for departure in later.departures:
+            self._depart(departure, kinds)
+
+        for kind, scopes in later.kinds.items():
+            for guild, changes in scopes.items():
+                self.changes(kind, guild).then(changes)
+
+        self.owners.update(later.owners)
+        self.size += later.size
+
+    def _depart(self, departure: Departure, kinds: collections.Iterable[AnyKind], /) -> None:
+        self.departures.append(departure)
+        for kind in kinds:
+            if kind.in_guild:
+                for guild in [guild for guild in self.kinds.get(kind, ()) if guild and departure.covers(guild)]:
+                    self.clear(kind, guild)
+            elif kind.keyed_by_guild and (changes := self.kinds.get(kind, {}).get("")):
+                for entity in [entity for entity in changes.entries if departure.covers(entity)]:
+                    changes.drop(entity)
+
+    def measure(self) -> None:
+        """Set `size` anew, which only grows while changes replace each other."""
+        size = 0
+        for scopes in self.kinds.values():
+            for changes in scopes.values():
+                size += _ENTRY_COST * (1 + len(changes.entries) + len(changes.cleared_channels))
+                for entry in changes.entries.values():
+                    if isinstance(entry, bytes):
+                        size += len(entry)
+                    elif entry is not None:
+                        size += _PATCH_COST + (len(entry.base) if isinstance(entry.base, bytes) else 0)
+
+        self.size = size
+
+    def count(self) -> int:
+        """Return how many changes this holds."""
+        return sum(
+            len(changes.entries) + len(changes.cleared_channels) + changes.cleared
+            for scopes in self.kinds.values()
+            for changes in scopes.values()
+        )
+
+    def shrink(self, size: int, /) -> int:
+        """Give up the oldest entries that are set, until at most `size` bytes are left; return how many that were."""
+        dropped = 0
+        for scopes in self.kinds.values():
+            for changes in scopes.values():
+                for entity in [entity for entity, entry in changes.entries.items() if entry is not None]:
+                    if self.size <= size:
+                        return dropped
+                    entry = changes.entries.pop(entity)
+                    data = entry.base if isinstance(entry, Patch) else entry
+                    self.size -= _ENTRY_COST + (len(data) if isinstance(data, bytes) else _PATCH_COST)
+                    dropped += 1
+
+        return dropped

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The event table: which handlers describe what an event changes."""
+
+from __future__ import annotations
+
+__all__ = ["GUILD_UNAVAILABLE", "Handler", "find_handlers", "name_of", "on"]
+
+import typing
+from collections import abc as collections
+
+import hikari
+
+from ._codec import Payload
+from ._delta import Delta
+
+Handler = collections.Callable[[Payload, Delta, hikari.api.GatewayShard], None]
+"""Describes what an event changes: (payload, delta to describe it in, shard it came through). Does not wait."""
+
+_HandlerT = typing.TypeVar("_HandlerT", bound=collections.Callable[..., None])
+
+_EVENTS: typing.Final = "__sake_events__"
+
+GUILD_UNAVAILABLE: typing.Final = "GUILD_UNAVAILABLE"
+"""What a GUILD_CREATE or GUILD_DELETE with `unavailable: true` is called here: the guild has an outage."""
+
+
+def on(*names: str) -> collections.Callable[[_HandlerT], _HandlerT]:
+    """Mark a method as the handler of gateway events, by their names in upper case."""
+
+    def mark(handler: _HandlerT, /) -> _HandlerT:
+        setattr(handler, _EVENTS, names)
+        return handler
+
+    return mark
+
+
+def name_of(name: str, payload: Payload, /) -> str:
+    """Return the name under which the table has an event."""
+    if (name == "GUILD_DELETE" or name == "GUILD_CREATE") and payload.get("unavailable"):  # noqa: PLR1714 - it is hot
+        return GUILD_UNAVAILABLE
+
+    return name
+
+
+def find_handlers(owner: object, /) -> dict[str, tuple[Handler, ...]]:
+    """Return the event table of an object: its marked methods by event name, base classes first."""
+    table: dict[str, tuple[Handler, ...]] = {}
+    for cls in reversed(type(owner).mro()):
+        for attribute, function in vars(cls).items():
+            for name in getattr(function, _EVENTS, ()):
+                table[name] = (*table.get(name, ()), getattr(owner, attribute))
+
+    return table

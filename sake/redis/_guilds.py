@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Guilds and whether they are available."""
+
+from __future__ import annotations
+
+__all__ = ["GuildCache"]
+
+import typing
+from collections import abc as collections
+
+import hikari
+import typing_extensions
+
+from sake import abc
+from sake import errors
+
+from . import _stores
+from ._client import ResourceClient
+from ._codec import Payload
+from ._delta import Delta
+from ._events import GUILD_UNAVAILABLE
+from ._events import on
+from ._keys import ResourceIndex
+from ._kinds import GUILDS
+from ._kinds import UNAVAILABLE_GUILDS
+
+_CHILDREN: typing.Final = frozenset(
+    {
+        "activity_instances",
+        "channels",
+        "embedded_activities",
+        "emojis",
+        "guild_scheduled_events",
+        "members",
+        "presences",
+        "roles",
+        "soundboard_sounds",
+        "stage_instances",
+        "stickers",
+        "threads",
+        "unavailable",
+        "voice_states",
+    }
+)
+
+
+class GuildCache(ResourceClient, abc.GuildCache):
+    """Redis implementation of [sake.abc.GuildCache][]."""
+
+    __slots__ = ()
+
+    @classmethod
+    @typing_extensions.override
+    def index(cls) -> collections.Sequence[ResourceIndex]:
+        return (ResourceIndex.GUILD,)
+
+    @classmethod
+    @typing_extensions.override
+    def intents(cls) -> hikari.Intents:
+        return hikari.Intents.GUILDS
+
+    @classmethod
+    @typing_extensions.override
+    def _kinds(cls) -> collections.Sequence[typing.Any]:
+        return (GUILDS, UNAVAILABLE_GUILDS)
+
+    @on("GUILD_CREATE")
+    def _plan_guild(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        guild = str(payload["id"])
+        delta.put(GUILDS, "", guild, _record(payload))
+        delta.drop(UNAVAILABLE_GUILDS, "", guild)
+
+    @on("GUILD_UPDATE")
+    def _plan_guild_update(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        guild = str(payload["id"])
+        record = _record(payload)
+        delta.patch(GUILDS, "", guild, record, record)
+        delta.drop(UNAVAILABLE_GUILDS, "", guild)
+
+    @on(GUILD_UNAVAILABLE)
+    def _plan_guild_unavailable(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        delta.mark(UNAVAILABLE_GUILDS, str(payload["id"]))
+
+    @typing_extensions.override
+    async def clear_guilds(self) -> None:
+        await _stores.clear(self._engine(), GUILDS)
+        await _stores.clear(self._engine(), UNAVAILABLE_GUILDS)
+
+    @typing_extensions.override
+    async def delete_guild(self, guild_id: hikari.Snowflakeish, /) -> None:
+        guild = _stores.text(guild_id)
+
+        def describe(delta: Delta) -> None:
+            delta.drop(GUILDS, "", guild)
+            delta.drop(UNAVAILABLE_GUILDS, "", guild)
+
+        await _stores.write(self._engine(), describe)
+
+    @typing_extensions.override
+    async def get_guild(self, guild_id: hikari.Snowflakeish, /) -> hikari.GatewayGuild:
+        return await _stores.get(self._engine(), GUILDS, "", _stores.text(guild_id))
+
+    @typing_extensions.override
+    async def get_guilds(
+        self, guild_ids: collections.Iterable[hikari.Snowflakeish], /
+    ) -> collections.Mapping[hikari.Snowflake, hikari.GatewayGuild]:
+        return await _stores.get_many(self._engine(), GUILDS, "", guild_ids)
+
+    @typing_extensions.override
+    async def get_unavailable_guild_ids(self) -> collections.Set[hikari.Snowflake]:
+        return {hikari.Snowflake(guild) async for guild in _stores.iter_ids(self._engine(), UNAVAILABLE_GUILDS)}
+
+    @typing_extensions.override
+    async def is_guild_available(self, guild_id: hikari.Snowflakeish, /) -> bool:
+        guild = _stores.text(guild_id)
+        engine = self._engine()
+        if await _stores.find(engine, UNAVAILABLE_GUILDS, "", guild) is not None:
+            return False
+
+        if await _stores.find(engine, GUILDS, "", guild) is None:
+            error_message = f"Guild {guild} is not stored"
+            raise errors.EntryNotFound(error_message)
+
+        return True
+
+    @typing_extensions.override
+    def iter_guilds(self, *, window_size: int = 1000) -> abc.CacheIterator[hikari.GatewayGuild]:
+        return _stores.iter_all(self._engine, GUILDS, window_size)
+
+    async def set_guild(self, payload: Payload, /) -> None:
+        """Store a guild, in place of what was stored of it.
+
+        Only the guild itself is stored, none of the lists in the payload.
+
+        Parameters
+        ----------
+        payload : collections.Mapping[str, typing.Any]
+            The guild as Discord sends it.
+
+        Raises
+        ------
+        ValueError
+            If the payload has no `id`.
+        sake.errors.ClosedClient
+            If the client is not open.
+        sake.errors.BackendError
+            If the server is away. The guild is kept and will be written.
+        """
+        guild = _stores.key_of(payload, "id")
+        await _stores.write(self._engine(), lambda delta: delta.put(GUILDS, "", guild, _record(payload)))
+
+
+def _record(payload: Payload, /) -> dict[str, typing.Any]:
+    return {name: value for name, value in payload.items() if name not in _CHILDREN}

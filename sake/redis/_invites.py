@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Invites."""
+
+from __future__ import annotations
+
+__all__ = ["InviteCache"]
+
+import datetime
+import typing
+from collections import abc as collections
+
+import hikari
+import typing_extensions
+
+from sake import abc
+
+from . import _stores
+from ._client import ResourceClient
+from ._codec import Payload
+from ._delta import Delta
+from ._events import on
+from ._expiry import invite_lifetime
+from ._expiry import to_lifetime
+from ._keys import ResourceIndex
+from ._kinds import INVITES
+
+
+class InviteCache(ResourceClient, abc.InviteCache):
+    """Redis implementation of [sake.abc.InviteCache][]."""
+
+    __slots__ = ()
+
+    @classmethod
+    @typing_extensions.override
+    def index(cls) -> collections.Sequence[ResourceIndex]:
+        return (ResourceIndex.INVITE,)
+
+    @classmethod
+    @typing_extensions.override
+    def intents(cls) -> hikari.Intents:
+        return hikari.Intents.GUILD_INVITES
+
+    @classmethod
+    @typing_extensions.override
+    def _kinds(cls) -> collections.Sequence[typing.Any]:
+        return (INVITES,)
+
+    def with_invite_expire(self, expire: abc.ExpireT, /) -> typing_extensions.Self:
+        """Set how long invites are kept which never expire themselves.
+
+        Parameters
+        ----------
+        expire : sake.abc.ExpireT
+            Seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever, [None][] goes back to
+            the default: `default_expire` if it was given, else 30 days.
+
+        Returns
+        -------
+        Self
+            The client, to chain calls.
+
+        Raises
+        ------
+        ValueError
+            If it is not positive.
+        TypeError
+            If it is neither seconds, a time delta nor [None][].
+        """
+        self._set_lifetime(INVITES, expire)
+        return self
+
+    @on("INVITE_CREATE")
+    def _plan_invite(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        _put(delta, payload, None)
+
+    @on("INVITE_DELETE")
+    def _plan_invite_deleted(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        delta.drop(INVITES, _guild_of(payload), str(payload["code"]))
+
+    @typing_extensions.override
+    async def clear_invites(self) -> None:
+        engine = self._engine()
+        async for guild in _stores.iter_guild_ids(engine, INVITES):
+            await _stores.clear_guild(engine, INVITES, hikari.Snowflake(guild))
+
+        await _stores.clear(engine, INVITES)
+
+    @typing_extensions.override
+    async def delete_invite(self, invite_code: str, /) -> None:
+        engine = self._engine()
+        stored = await _stores.find(engine, INVITES, "", invite_code)
+        if stored is not None:
+            guild = _guild_of(engine.codec.load(stored, f"invite {invite_code}"))
+            await _stores.delete(engine, INVITES, guild, invite_code)
+
+    @typing_extensions.override
+    async def get_invite(self, invite_code: str, /) -> hikari.InviteWithMetadata:
+        return await _stores.get(self._engine(), INVITES, "", invite_code)
+
+    @typing_extensions.override
+    async def get_invites(
+        self, invite_codes: collections.Iterable[str], /
+    ) -> collections.Mapping[str, hikari.InviteWithMetadata]:
+        return await _stores.get_named(self._engine(), INVITES, invite_codes)
+
+    @typing_extensions.override
+    def iter_invites(self, *, window_size: int = 1000) -> abc.CacheIterator[hikari.InviteWithMetadata]:
+        return _stores.iter_all(self._engine, INVITES, window_size)
+
+    async def set_invite(self, payload: Payload, /, *, expire_time: abc.ExpireT = None) -> None:
+        """Store an invite, and its inviter and target, in place of what was stored of them.
+
+        One that has already expired is removed instead.
+
+        Parameters
+        ----------
+        payload : collections.Mapping[str, typing.Any]
+            The invite with its metadata, as Discord sends it. It is not changed.
+        expire_time : sake.abc.ExpireT
+            How long to keep the invite: seconds, with millisecond precision, or a time delta. Infinity and NaN mean for
+            ever, [None][] means until it expires, and as long as all invites if it never does.
+
+        Raises
+        ------
+        ValueError
+            If the payload has no `code`, or the expire time is not positive.
+        TypeError
+            If the expire time is neither seconds, a time delta nor [None][].
+        sake.errors.ClosedClient
+            If the client is not open.
+        sake.errors.BackendError
+            If the server is away. The invite is kept and will be written.
+        """
+        _stores.key_of(payload, "code")
+        lifetime = to_lifetime(expire_time, "expire_time")
+
+        def describe(delta: Delta) -> None:
+            _put(delta, payload, lifetime)
+            self._put_user(delta, payload.get("inviter"))
+            self._put_user(delta, payload.get("target_user"))
+
+        await _stores.write(self._engine(), describe)
+
+
+def _put(delta: Delta, payload: Payload, lifetime: int | None, /) -> None:
+    guild, code = _guild_of(payload), str(payload["code"])
+    if lifetime is None:
+        lifetime = invite_lifetime(payload, datetime.datetime.now(tz=datetime.UTC))
+        if lifetime is not None and lifetime <= 0:
+            delta.drop(INVITES, guild, code)
+            return
+
+    delta.put(INVITES, guild, code, dict(payload), lifetime)
+
+
+def _guild_of(payload: Payload, /) -> str:
+    return str(payload.get("guild_id") or (payload.get("guild") or {}).get("id") or "")

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The table of everything that is stored: one row a kind. Pure."""
+
+from __future__ import annotations
+
+__all__ = [
+    "CHANNELS",
+    "COMPLETE_MEMBER_LISTS",
+    "EMOJIS",
+    "GUILDS",
+    "INVITES",
+    "ME",
+    "MEMBERS",
+    "MESSAGES",
+    "PRESENCES",
+    "ROLES",
+    "STICKERS",
+    "THREADS",
+    "UNAVAILABLE_GUILDS",
+    "USERS",
+    "VOICE_STATES",
+    "Kind",
+    "Shape",
+]
+
+import dataclasses
+import enum
+import typing
+from collections import abc as collections
+
+import hikari
+
+from ._codec import Payload
+from ._expiry import DEFAULT_EXPIRE
+from ._expiry import DEFAULT_FAST_EXPIRE
+from ._expiry import DEFAULT_INVITE_EXPIRE
+from ._keys import ResourceIndex
+
+_T_co = typing.TypeVar("_T_co", covariant=True)
+
+_OWN_ID_UNKNOWN: typing.Final = hikari.Snowflake(0)
+
+
+class Shape(enum.Enum):
+    """How the entities of a kind are laid out in Redis."""
+
+    GUILD_HASH = enum.auto()
+    """One hash a guild: entity id → payload."""
+
+    STRING = enum.auto()
+    """One string an entity, with a lifetime."""
+
+    HASH = enum.auto()
+    """One hash for all: entity id → payload."""
+
+    SET = enum.auto()
+    """One set for all: ids that something is true of. Has no payloads."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Kind(typing.Generic[_T_co]):
+    """One kind of entity: where it goes and how a model is built from it."""
+
+    name: str
+    index: ResourceIndex
+    shape: Shape
+    build: collections.Callable[[hikari.api.EntityFactory, Payload, str], _T_co]
+    """Builds the model from (factory, payload, guild id as text or "")."""
+
+    owned: bool = False
+    """Whether it lives in a guild and is looked up by its id alone, which takes an owner entry (id → guild)."""
+
+    channel_of: collections.Callable[[Payload], str | None] | None = None
+    """Returns the id of the channel an entity is found by, for the kinds that are found by channel."""
+
+    lifetime: int | None = None
+    """How long an entity is kept unless the client was told otherwise: milliseconds."""
+
+    keyed_by_guild: bool = False
+    """Whether its ids are those of guilds."""
+
+    numeric: bool = True
+    """Whether its ids are snowflakes."""
+
+    noun: str = ""
+    """What to call one of them in an error."""
+
+    @property
+    def in_guild(self) -> bool:
+        """Whether the entities are counted as a guild's and go with it."""
+        return self.shape is Shape.GUILD_HASH or (self.shape is Shape.STRING and self.channel_of is not None)
+
+
+def _build_channel(factory: hikari.api.EntityFactory, payload: Payload, guild: str, /) -> hikari.PermissibleGuildChannel:
+    channel = factory.deserialize_channel(payload, guild_id=hikari.Snowflake(guild))
+    if not isinstance(channel, hikari.PermissibleGuildChannel):
+        error_message = f"{channel!r} is not a guild channel with permissions"
+        raise TypeError(error_message)
+
+    return channel
+
+
+def _build_thread(factory: hikari.api.EntityFactory, payload: Payload, guild: str, /) -> hikari.GuildThreadChannel:
+    return factory.deserialize_guild_thread(payload, guild_id=hikari.Snowflake(guild), user_id=_OWN_ID_UNKNOWN)
+
+
+def _build_emoji(factory: hikari.api.EntityFactory, payload: Payload, guild: str, /) -> hikari.KnownCustomEmoji:
+    return factory.deserialize_known_custom_emoji(payload, guild_id=hikari.Snowflake(guild))
+
+
+def _build_sticker(factory: hikari.api.EntityFactory, payload: Payload, guild: str, /) -> hikari.GuildSticker:
+    return factory.deserialize_guild_sticker({**payload, "guild_id": guild})
+
+
+def _build_role(factory: hikari.api.EntityFactory, payload: Payload, guild: str, /) -> hikari.Role:
+    return factory.deserialize_role(payload, guild_id=hikari.Snowflake(guild))
+
+
+def _build_member(factory: hikari.api.EntityFactory, payload: Payload, guild: str, /) -> hikari.Member:
+    return factory.deserialize_member(payload, guild_id=hikari.Snowflake(guild))
+
+
+def _build_presence(factory: hikari.api.EntityFactory, payload: Payload, guild: str, /) -> hikari.MemberPresence:
+    return factory.deserialize_member_presence(payload, guild_id=hikari.Snowflake(guild))
+
+
+def _build_voice_state(factory: hikari.api.EntityFactory, payload: Payload, guild: str, /) -> hikari.VoiceState:
+    return factory.deserialize_voice_state(payload, guild_id=hikari.Snowflake(guild))
+
+
+def _build_invite(factory: hikari.api.EntityFactory, payload: Payload, _: str, /) -> hikari.InviteWithMetadata:
+    return factory.deserialize_invite_with_metadata(payload)
+
+
+def _build_message(factory: hikari.api.EntityFactory, payload: Payload, _: str, /) -> hikari.Message:
+    return factory.deserialize_message(payload)
+
+
+def _build_user(factory: hikari.api.EntityFactory, payload: Payload, _: str, /) -> hikari.User:
+    return factory.deserialize_user(payload)
+
+
+def _build_me(factory: hikari.api.EntityFactory, payload: Payload, _: str, /) -> hikari.OwnUser:
+    return factory.deserialize_my_user(payload)
+
+
+def _build_guild(factory: hikari.api.EntityFactory, payload: Payload, _: str, /) -> hikari.GatewayGuild:
+    return factory.deserialize_gateway_guild(payload, user_id=_OWN_ID_UNKNOWN).guild()
+
+
+def _build_nothing(_: hikari.api.EntityFactory, __: Payload, ___: str, /) -> None:
+    return None
+
+
+def _voice_channel(payload: Payload, /) -> str | None:
+    return _text(payload["channel_id"])
+
+
+def _parent_channel(payload: Payload, /) -> str | None:
+    return _text(payload["parent_id"])
+
+
+def _invite_channel(payload: Payload, /) -> str | None:
+    return _text(payload.get("channel_id") or (payload.get("channel") or {}).get("id"))
+
+
+def _text(entity: str | int | None, /) -> str | None:
+    return None if entity is None else str(entity)
+
+
+_GUILD = Shape.GUILD_HASH
+
+CHANNELS: typing.Final = Kind("channel", ResourceIndex.CHANNEL, _GUILD, _build_channel, owned=True, noun="Guild channel")
+EMOJIS: typing.Final = Kind("emoji", ResourceIndex.EMOJI, _GUILD, _build_emoji, owned=True, noun="Emoji")
+ROLES: typing.Final = Kind("role", ResourceIndex.ROLE, _GUILD, _build_role, owned=True, noun="Role")
+STICKERS: typing.Final = Kind("sticker", ResourceIndex.STICKER, _GUILD, _build_sticker, owned=True, noun="Sticker")
+THREADS: typing.Final = Kind(
+    "thread", ResourceIndex.THREAD, _GUILD, _build_thread, owned=True, channel_of=_parent_channel, noun="Thread"
+)
+MEMBERS: typing.Final = Kind("member", ResourceIndex.MEMBER, _GUILD, _build_member, noun="Member")
+PRESENCES: typing.Final = Kind("presence", ResourceIndex.PRESENCE, _GUILD, _build_presence, noun="Presence")
+VOICE_STATES: typing.Final = Kind(
+    "voice_state", ResourceIndex.VOICE_STATE, _GUILD, _build_voice_state, channel_of=_voice_channel, noun="Voice state"
+)
+INVITES: typing.Final = Kind(
+    "invite",
+    ResourceIndex.INVITE,
+    Shape.STRING,
+    _build_invite,
+    channel_of=_invite_channel,
+    lifetime=DEFAULT_INVITE_EXPIRE,
+    numeric=False,
+    noun="Invite",
+)
+MESSAGES: typing.Final = Kind(
+    "message", ResourceIndex.MESSAGE, Shape.STRING, _build_message, lifetime=DEFAULT_FAST_EXPIRE, noun="Message"
+)
+USERS: typing.Final = Kind("user", ResourceIndex.USER, Shape.STRING, _build_user, lifetime=DEFAULT_EXPIRE, noun="User")
+ME: typing.Final = Kind("me", ResourceIndex.USER, Shape.HASH, _build_me, noun="Own user")
+GUILDS: typing.Final = Kind("guild", ResourceIndex.GUILD, Shape.HASH, _build_guild, keyed_by_guild=True, noun="Guild")
+UNAVAILABLE_GUILDS: typing.Final = Kind("guild-unavailable", ResourceIndex.GUILD, Shape.SET, _build_nothing, keyed_by_guild=True)
+COMPLETE_MEMBER_LISTS: typing.Final = Kind("member-complete", ResourceIndex.MEMBER, Shape.SET, _build_nothing, keyed_by_guild=True)

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Presences of members."""
+
+from __future__ import annotations
+
+__all__ = ["PresenceCache"]
+
+import typing
+from collections import abc as collections
+
+import hikari
+import typing_extensions
+
+from sake import abc
+
+from . import _stores
+from ._client import ResourceClient
+from ._codec import Payload
+from ._delta import Delta
+from ._events import on
+from ._keys import ResourceIndex
+from ._kinds import PRESENCES
+
+
+class PresenceCache(ResourceClient, abc.PresenceCache):
+    """Redis implementation of [sake.abc.PresenceCache][]."""
+
+    __slots__ = ()
+
+    @classmethod
+    @typing_extensions.override
+    def index(cls) -> collections.Sequence[ResourceIndex]:
+        return (ResourceIndex.PRESENCE,)
+
+    @classmethod
+    @typing_extensions.override
+    def intents(cls) -> hikari.Intents:
+        return hikari.Intents.GUILDS | hikari.Intents.GUILD_PRESENCES
+
+    @classmethod
+    @typing_extensions.override
+    def _kinds(cls) -> collections.Sequence[typing.Any]:
+        return (PRESENCES,)
+
+    @on("PRESENCE_UPDATE")
+    def _plan_presence(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        guild, user = str(payload["guild_id"]), str(payload["user"]["id"])
+        if payload["status"] == "offline":
+            delta.drop(PRESENCES, guild, user)
+        else:
+            delta.put(PRESENCES, guild, user, dict(payload))
+
+    @on("GUILD_CREATE")
+    def _plan_presences(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        if (presences := payload.get("presences")) is not None:
+            delta.replace(PRESENCES, str(payload["id"]), _online(presences))
+
+    @on("GUILD_MEMBERS_CHUNK")
+    def _plan_presences_chunk(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        guild = str(payload["guild_id"])
+        for user, presence in _online(payload.get("presences") or ()).items():
+            delta.put(PRESENCES, guild, user, presence)
+
+    @on("GUILD_MEMBER_REMOVE")
+    def _plan_presence_of_member_left(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        delta.drop(PRESENCES, str(payload["guild_id"]), str(payload["user"]["id"]))
+
+    @typing_extensions.override
+    async def clear_presences(self) -> None:
+        await _stores.clear(self._engine(), PRESENCES)
+
+    async def clear_presences_for_guild(self, guild_id: hikari.Snowflakeish, /) -> None:
+        """Remove all presences of a guild.
+
+        Parameters
+        ----------
+        guild_id : hikari.Snowflakeish
+            Id of the guild.
+
+        Raises
+        ------
+        sake.errors.ClosedClient
+            If the client is not open.
+        sake.errors.BackendError
+            If the server is away. The removal is kept and will be written.
+        """
+        await _stores.clear_guild(self._engine(), PRESENCES, guild_id)
+
+    @typing_extensions.override
+    async def delete_presence(self, guild_id: hikari.Snowflakeish, user_id: hikari.Snowflakeish, /) -> None:
+        await _stores.delete(self._engine(), PRESENCES, _stores.text(guild_id), _stores.text(user_id))
+
+    @typing_extensions.override
+    async def get_presence(
+        self, guild_id: hikari.Snowflakeish, user_id: hikari.Snowflakeish, /
+    ) -> hikari.MemberPresence:
+        return await _stores.get(self._engine(), PRESENCES, _stores.text(guild_id), _stores.text(user_id))
+
+    @typing_extensions.override
+    async def get_presences(
+        self, guild_id: hikari.Snowflakeish, user_ids: collections.Iterable[hikari.Snowflakeish], /
+    ) -> collections.Mapping[hikari.Snowflake, hikari.MemberPresence]:
+        return await _stores.get_many(self._engine(), PRESENCES, _stores.text(guild_id), user_ids)
+
+    @typing_extensions.override
+    def iter_presences(self, *, window_size: int = 1000) -> abc.CacheIterator[hikari.MemberPresence]:
+        return _stores.iter_all(self._engine, PRESENCES, window_size)
+
+    def iter_presences_for_guild(
+        self, guild_id: hikari.Snowflakeish, /, *, window_size: int = 1000
+    ) -> abc.CacheIterator[hikari.MemberPresence]:
+        """Iterate over the stored presences of a guild.
+
+        Those of one moment are returned where they fit into one window.
+
+        Parameters
+        ----------
+        guild_id : hikari.Snowflakeish
+            Id of the guild.
+        window_size : int
+            How many entries are fetched from the server in one go.
+
+        Returns
+        -------
+        sake.abc.CacheIterator[hikari.MemberPresence]
+            An asynchronous iterator over the presences.
+
+        Raises
+        ------
+        ValueError
+            If `window_size` is smaller than 1.
+        """
+        return _stores.iter_guild(self._engine, PRESENCES, guild_id, window_size)
+
+    async def set_presence(self, payload: Payload, /) -> None:
+        """Store a presence, in place of what was stored of it. An offline one is removed instead.
+
+        Parameters
+        ----------
+        payload : collections.Mapping[str, typing.Any]
+            The presence as Discord sends it. It is not changed.
+
+        Raises
+        ------
+        ValueError
+            If the payload has no `guild_id`, or its `user` no `id`.
+        sake.errors.ClosedClient
+            If the client is not open.
+        sake.errors.BackendError
+            If the server is away. The presence is kept and will be written.
+        """
+        guild, user = _stores.key_of(payload, "guild_id"), _stores.key_of(payload.get("user") or {}, "id")
+        online = _online([{**payload, "user": {**payload["user"], "id": user}}])
+
+        def describe(delta: Delta) -> None:
+            delta.drop(PRESENCES, guild, user)
+            for presence in online.values():
+                delta.put(PRESENCES, guild, user, presence)
+
+        await _stores.write(self._engine(), describe)
+
+
+def _online(presences: collections.Iterable[dict[str, typing.Any]], /) -> dict[str, dict[str, typing.Any]]:
+    return {str(presence["user"]["id"]): presence for presence in presences if presence.get("status") != "offline"}

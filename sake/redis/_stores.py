@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What every kind of entity can be asked and told: look-ups, iterators, changes by hand."""
+
+from __future__ import annotations
+
+__all__ = [
+    "clear",
+    "clear_channel",
+    "clear_guild",
+    "delete",
+    "delete_owned",
+    "find",
+    "get",
+    "get_many",
+    "get_many_owned",
+    "get_named",
+    "get_owned",
+    "iter_all",
+    "iter_channel",
+    "iter_guild",
+    "iter_guild_ids",
+    "iter_ids",
+    "key_of",
+    "replace",
+    "text",
+    "write",
+]
+
+import contextlib
+import functools
+import typing
+from collections import abc as collections
+
+import hikari
+
+from sake import errors
+
+from . import _scans
+from ._codec import Payload
+from ._delta import Delta
+from ._engine import Engine
+from ._iterators import EntryIterator
+from ._iterators import Window
+from ._kinds import Kind
+from ._kinds import Shape
+
+AnyKind = Kind[typing.Any]
+_Opened = collections.Callable[[], Engine]
+_T = typing.TypeVar("_T")
+
+
+def text(snowflake: hikari.Snowflakeish, /) -> str:
+    """Return an id as it is written in payloads and keys."""
+    return str(int(snowflake))
+
+
+def replace(delta: Delta, kind: AnyKind, payload: Payload, name: str, guild_key: str = "id", /) -> None:
+    """Replace the entities of a guild by a list in a payload, where the payload has that list."""
+    entities = payload.get(name)
+    if entities is not None:
+        delta.replace(kind, str(payload[guild_key]), {str(entity["id"]): entity for entity in entities})
+
+
+def key_of(payload: Payload, name: str, /) -> str:
+    """Return the id that a payload given by a caller carries under a name.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    found = payload.get(name)
+    if not found:
+        error_message = f"payload must have {name!r}; it has {', '.join(map(repr, payload)) or 'nothing'}"
+        raise ValueError(error_message)
+
+    return str(found)
+
+
+async def find(engine: Engine, kind: AnyKind, guild: str, entity: str, /) -> bytes | None:
+    """Return the bytes of one entity, if it exists."""
+    (data,) = await engine.reader.get(kind, guild, [entity])
+    return data
+
+
+async def get(engine: Engine, kind: Kind[_T], guild: str, entity: str, /) -> _T:
+    """Return the model of one entity.
+
+    Raises
+    ------
+    sake.errors.EntryNotFound
+        If it does not exist.
+    sake.errors.InvalidDataFound
+        If no model can be built of it.
+    sake.errors.BackendError
+        If the server cannot be asked.
+    """
+    data = await find(engine, kind, guild, entity)
+    if data is None:
+        raise _not_found(kind, guild, entity)
+
+    return _build(engine, kind, guild, data, entity)
+
+
+async def get_owned(engine: Engine, kind: Kind[_T], entity_id: hikari.Snowflakeish, guild_id: hikari.Snowflakeish | None, /) -> _T:
+    """Return the model of one entity that lives in a guild, which need not be known; raises as `get` does."""
+    entity = text(entity_id)
+    if guild_id is not None:
+        return await get(engine, kind, text(guild_id), entity)
+
+    guild, data = await _find_owned(engine, kind, entity)
+    if data is None:
+        raise _not_found(kind, "", entity)
+
+    return _build(engine, kind, guild, data, entity)
+
+
+async def get_many(
+    engine: Engine, kind: Kind[_T], guild: str, entity_ids: collections.Iterable[hikari.Snowflakeish], /
+) -> dict[hikari.Snowflake, _T]:
+    """Return the models of entities by their ids, in the order asked, without those that cannot be had."""
+    entities = list(dict.fromkeys(map(text, entity_ids)))
+    found = dict(zip(entities, await _find_many(engine, kind, guild, entities), strict=True))
+    return _by_snowflake(_build_many(engine, kind, entities, {entity: (guild, data) for entity, data in found.items()}))
+
+
+async def get_many_owned(
+    engine: Engine,
+    kind: Kind[_T],
+    entity_ids: collections.Iterable[hikari.Snowflakeish],
+    guild_id: hikari.Snowflakeish | None,
+    /,
+) -> dict[hikari.Snowflake, _T]:
+    """Return the models of entities that live in guilds; as `get_many` does."""
+    if guild_id is not None:
+        return await get_many(engine, kind, text(guild_id), entity_ids)
+
+    entities = list(dict.fromkeys(map(text, entity_ids)))
+    if not entities:
+        return {}
+
+    by_guild: dict[str, list[str]] = {}
+    for entity, owner in zip(entities, await engine.reader.get_owners(kind, entities), strict=True):
+        if owner is not None:
+            by_guild.setdefault(owner.decode(), []).append(entity)
+
+    found: dict[str, tuple[str, bytes | None]] = {}
+    answers = [(guild, group, engine.reader.get(kind, guild, group)) for guild, group in by_guild.items()]
+    for guild, group, answer in answers:
+        found.update({entity: (guild, data) for entity, data in zip(group, await answer, strict=True)})
+
+    return _by_snowflake(_build_many(engine, kind, entities, found))
+
+
+async def get_named(engine: Engine, kind: Kind[_T], names: collections.Iterable[str], /) -> dict[str, _T]:
+    """Return the models of entities whose ids are not snowflakes; as `get_many` does."""
+    entities = list(dict.fromkeys(names))
+    found = dict(zip(entities, await _find_many(engine, kind, "", entities), strict=True))
+    return _build_many(engine, kind, entities, {entity: ("", data) for entity, data in found.items()})
+
+
+def iter_all(opened: _Opened, kind: Kind[_T], window_size: int, /) -> EntryIterator[_T]:
+    """Iterate over all entities of a kind."""
+    _scans.check_window_size(window_size)
+    return _iterate(
+        opened, kind, lambda engine: _scans.in_all(engine, kind, window_size), lambda engine: _scans.count_all(engine, kind)
+    )
+
+
+def iter_guild(opened: _Opened, kind: Kind[_T], guild_id: hikari.Snowflakeish, window_size: int, /) -> EntryIterator[_T]:
+    """Iterate over the entities of a kind in one guild."""
+    _scans.check_window_size(window_size)
+    guild = text(guild_id)
+    return _iterate(
+        opened,
+        kind,
+        lambda engine: _scans.in_guild(engine, kind, guild, window_size),
+        lambda engine: _scans.count_in_guild(engine, kind, guild),
+    )
+
+
+def iter_channel(
+    opened: _Opened, kind: Kind[_T], channel_id: hikari.Snowflakeish, window_size: int, /
+) -> EntryIterator[_T]:
+    """Iterate over the entities of a kind in one channel."""
+    _scans.check_window_size(window_size)
+    channel = text(channel_id)
+    return _iterate(
+        opened,
+        kind,
+        lambda engine: _scans.in_channel(engine, kind, channel, window_size),
+        lambda engine: _scans.count_in_channel(engine, kind, channel),
+        channel,
+    )
+
+
+async def iter_ids(engine: Engine, kind: AnyKind, /) -> collections.AsyncIterator[str]:
+    """Iterate over the ids that `_scans.ids` fetches."""
+    async for window in _scans.ids(engine, kind):
+        for entity in window:
+            yield entity
+
+
+async def iter_guild_ids(engine: Engine, kind: AnyKind, /) -> collections.AsyncIterator[str]:
+    """Iterate over the ids of the guilds with entities of a kind."""
+    await engine.reader.settle(kind)
+    async for window in _scans.known_guilds(engine, kind):
+        for guild in window:
+            yield guild
+
+
+async def write(engine: Engine, describe: collections.Callable[[Delta], None], /) -> None:
+    """Describe a change and wait until it is written.
+
+    Raises
+    ------
+    sake.errors.BackendError
+        If the server is away; the change is kept and will be written.
+    """
+    describe(engine.writer.delta)
+    engine.writer.changed()
+    await engine.writer.flush()
+
+
+async def delete(engine: Engine, kind: AnyKind, guild: str, entity: str, /) -> None:
+    """Delete one entity."""
+    await write(engine, lambda delta: delta.drop(kind, guild, entity))
+
+
+async def delete_owned(
+    engine: Engine, kind: AnyKind, entity_id: hikari.Snowflakeish, guild_id: hikari.Snowflakeish | None, /
+) -> None:
+    """Delete one entity that lives in a guild, which need not be known."""
+    entity = text(entity_id)
+    if guild_id is None:
+        guild, data = await _find_owned(engine, kind, entity)
+    else:
+        guild = text(guild_id)
+        data = await find(engine, kind, guild, entity)
+
+    if data is not None:
+        await delete(engine, kind, guild, entity)
+
+
+async def clear(engine: Engine, kind: AnyKind, /) -> None:
+    """Delete all entities of a kind."""
+    if kind.shape in (Shape.HASH, Shape.SET):
+        await write(engine, lambda delta: delta.clear(kind, ""))
+        return
+
+    async for name in iter_ids(engine, kind):
+        if kind.shape is Shape.GUILD_HASH:
+            engine.writer.delta.clear(kind, name)
+        else:
+            engine.writer.delta.drop(kind, "", name)
+        engine.writer.changed()
+
+    await engine.writer.flush()
+
+
+async def clear_guild(engine: Engine, kind: AnyKind, guild_id: hikari.Snowflakeish, /) -> None:
+    """Delete the entities of a kind in one guild."""
+    guild = text(guild_id)
+    await write(engine, lambda delta: delta.clear(kind, guild))
+
+
+async def clear_channel(engine: Engine, kind: AnyKind, channel_id: hikari.Snowflakeish, /) -> None:
+    """Delete the entities of a kind in one channel."""
+    channel = text(channel_id)
+    await engine.reader.settle(kind)
+    guilds = await _scans.guilds_of_channel(engine, kind, channel)
+
+    def describe(delta: Delta) -> None:
+        for guild in guilds:
+            delta.clear_channel(kind, guild, channel)
+
+    await write(engine, describe)
+
+
+def _iterate(
+    opened: _Opened,
+    kind: Kind[_T],
+    fetch: collections.Callable[[Engine], collections.AsyncIterator[Window]],
+    count: collections.Callable[[Engine], collections.Awaitable[int]],
+    channel: str | None = None,
+    /,
+) -> EntryIterator[_T]:
+    async def windows() -> collections.AsyncIterator[Window]:
+        async with contextlib.aclosing(typing.cast("collections.AsyncGenerator[Window]", fetch(opened()))) as found:
+            async for window in found:
+                yield window
+
+    async def length() -> int:
+        return await count(opened())
+
+    build = functools.partial(_build_in_channel, opened, kind, channel) if channel else functools.partial(_build_in_guild, opened, kind)
+    return EntryIterator(build, windows(), length)
+
+
+def _build_in_guild(opened: _Opened, kind: Kind[_T], guild: str, data: bytes, /) -> _T:
+    return _build(opened(), kind, guild, data, "")
+
+
+def _build_in_channel(opened: _Opened, kind: Kind[_T], channel: str, guild: str, data: bytes, /) -> _T:
+    engine = opened()
+    payload = engine.codec.load(data, kind.name)
+    if kind.channel_of is not None and kind.channel_of(payload) != channel:
+        raise _not_found(kind, guild, channel)
+
+    return _build(engine, kind, guild, data, "")
+
+
+def _build(engine: Engine, kind: Kind[_T], guild: str, data: bytes, entity: str, /) -> _T:
+    key = f"{kind.name} {entity}" + (f" of guild {guild}" if guild else "")
+    return engine.codec.build(lambda payload: kind.build(engine.factory, payload, guild), data, key)
+
+
+def _build_many(
+    engine: Engine, kind: Kind[_T], entities: list[str], found: dict[str, tuple[str, bytes | None]], /
+) -> dict[str, _T]:
+    built: dict[str, _T] = {}
+    for entity in entities:
+        guild, data = found.get(entity, ("", None))
+        if data is not None:
+            with contextlib.suppress(errors.InvalidDataFound):
+                built[entity] = _build(engine, kind, guild, data, entity)
+
+    return built
+
+
+def _by_snowflake(built: dict[str, _T], /) -> dict[hikari.Snowflake, _T]:
+    return {hikari.Snowflake(entity): model for entity, model in built.items()}
+
+
+async def _find_many(engine: Engine, kind: AnyKind, guild: str, entities: list[str], /) -> list[bytes | None]:
+    return await engine.reader.get(kind, guild, entities) if entities else []
+
+
+async def _find_owned(engine: Engine, kind: AnyKind, entity: str, /) -> tuple[str, bytes | None]:
+    guild = engine.recall_owner(kind, entity)
+    if guild is not None:
+        data = await find(engine, kind, guild, entity)
+        if data is not None:
+            return guild, data
+        engine.remember_owner(kind, entity, None)
+
+    (owner,) = await engine.reader.get_owners(kind, [entity])
+    if owner is None:
+        return "", None
+
+    guild = owner.decode()
+    data = await find(engine, kind, guild, entity)
+    if data is not None:
+        engine.remember_owner(kind, entity, guild)
+
+    return guild, data
+
+
+def _not_found(kind: AnyKind, guild: str, entity: str, /) -> errors.EntryNotFound:
+    where = f" of guild {guild}" if guild else ""
+    return errors.EntryNotFound(f"{kind.noun} {entity}{where} is not stored")

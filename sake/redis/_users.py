@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Users, from wherever Discord sends them whole, and the bot's own user."""
+
+from __future__ import annotations
+
+__all__ = ["UserCache"]
+
+import typing
+from collections import abc as collections
+
+import hikari
+import typing_extensions
+
+from sake import abc
+
+from . import _stores
+from ._client import ResourceClient
+from ._codec import Payload
+from ._delta import Delta
+from ._events import on
+from ._expiry import to_lifetime
+from ._keys import ResourceIndex
+from ._kinds import ME
+from ._kinds import USERS
+
+_ME: typing.Final = "me"
+_WITH_USERS: typing.Final = ("members", "emojis", "stickers")
+
+
+class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
+    """Redis implementation of [sake.abc.UserCache][] and [sake.abc.MeCache][]."""
+
+    __slots__ = ()
+
+    @classmethod
+    @typing_extensions.override
+    def index(cls) -> collections.Sequence[ResourceIndex]:
+        return (ResourceIndex.USER,)
+
+    @classmethod
+    @typing_extensions.override
+    def _kinds(cls) -> collections.Sequence[typing.Any]:
+        return (USERS, ME)
+
+    def with_user_expire(self, expire: abc.ExpireT, /) -> typing_extensions.Self:
+        """Set how long users are kept after they were last received.
+
+        Parameters
+        ----------
+        expire : sake.abc.ExpireT
+            Seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever, [None][] goes back to
+            the default: `default_expire` if it was given, else an hour.
+
+        Returns
+        -------
+        Self
+            The client, to chain calls.
+
+        Raises
+        ------
+        ValueError
+            If it is not positive.
+        TypeError
+            If it is neither seconds, a time delta nor [None][].
+        """
+        self._set_lifetime(USERS, expire)
+        return self
+
+    @on("READY")
+    def _plan_own_user(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        user = payload["user"]
+        delta.put(ME, "", _ME, user)
+        _put(delta, user)
+
+    @on("USER_UPDATE")
+    def _plan_own_user_update(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        delta.put(ME, "", _ME, dict(payload))
+        _put(delta, payload)
+
+    @on(
+        "GUILD_MEMBER_ADD",
+        "GUILD_MEMBER_UPDATE",
+        "GUILD_MEMBER_REMOVE",
+        "GUILD_BAN_ADD",
+        "GUILD_BAN_REMOVE",
+        "INTEGRATION_CREATE",
+        "INTEGRATION_UPDATE",
+    )
+    def _plan_user(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        _put(delta, payload.get("user"))
+
+    @on("VOICE_STATE_UPDATE", "TYPING_START", "MESSAGE_REACTION_ADD")
+    def _plan_user_of_member(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        if member := payload.get("member"):
+            _put(delta, member.get("user"))
+
+    @on("GUILD_CREATE", "GUILD_UPDATE", "GUILD_MEMBERS_CHUNK", "GUILD_EMOJIS_UPDATE", "GUILD_STICKERS_UPDATE")
+    def _plan_users_in_lists(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        for name in _WITH_USERS:
+            for item in payload.get(name) or ():
+                _put(delta, item.get("user"))
+
+    @on("MESSAGE_CREATE", "MESSAGE_UPDATE")
+    def _plan_users_of_message(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        _put_message(delta, payload)
+
+    @on("INTERACTION_CREATE")
+    def _plan_users_of_interaction(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        _put(delta, payload.get("user"))
+        _put(delta, (payload.get("member") or {}).get("user"))
+        resolved = (payload.get("data") or {}).get("resolved") or {}
+        for user in (resolved.get("users") or {}).values():
+            _put(delta, user)
+        if message := payload.get("message"):
+            _put_message(delta, message)
+
+    @on("INVITE_CREATE")
+    def _plan_users_of_invite(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        _put(delta, payload.get("inviter"))
+        _put(delta, payload.get("target_user"))
+
+    @on("THREAD_MEMBERS_UPDATE")
+    def _plan_users_of_thread(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        for added in payload.get("added_members") or ():
+            _put(delta, (added.get("member") or {}).get("user"))
+
+    @on("GUILD_SCHEDULED_EVENT_CREATE", "GUILD_SCHEDULED_EVENT_UPDATE", "GUILD_SCHEDULED_EVENT_DELETE")
+    def _plan_user_of_scheduled_event(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        _put(delta, payload.get("creator"))
+
+    @typing_extensions.override
+    async def delete_me(self) -> None:
+        await _stores.delete(self._engine(), ME, "", _ME)
+
+    @typing_extensions.override
+    async def get_me(self) -> hikari.OwnUser:
+        return await _stores.get(self._engine(), ME, "", _ME)
+
+    async def set_me(self, payload: Payload, /) -> None:
+        """Store the bot's own user.
+
+        Parameters
+        ----------
+        payload : collections.Mapping[str, typing.Any]
+            The user as Discord sends it to the bot itself. It is not changed.
+
+        Raises
+        ------
+        ValueError
+            If the payload has no `id`.
+        sake.errors.ClosedClient
+            If the client is not open.
+        sake.errors.BackendError
+            If the server is away. The user is kept and will be written.
+        """
+        _stores.key_of(payload, "id")
+        await _stores.write(self._engine(), lambda delta: delta.put(ME, "", _ME, dict(payload)))
+
+    @typing_extensions.override
+    async def clear_users(self) -> None:
+        await _stores.clear(self._engine(), USERS)
+
+    @typing_extensions.override
+    async def delete_user(self, user_id: hikari.Snowflakeish, /) -> None:
+        await _stores.delete(self._engine(), USERS, "", _stores.text(user_id))
+
+    @typing_extensions.override
+    async def get_user(self, user_id: hikari.Snowflakeish, /) -> hikari.User:
+        return await _stores.get(self._engine(), USERS, "", _stores.text(user_id))
+
+    @typing_extensions.override
+    async def get_users(
+        self, user_ids: collections.Iterable[hikari.Snowflakeish], /
+    ) -> collections.Mapping[hikari.Snowflake, hikari.User]:
+        return await _stores.get_many(self._engine(), USERS, "", user_ids)
+
+    @typing_extensions.override
+    def iter_users(self, *, window_size: int = 1000) -> abc.CacheIterator[hikari.User]:
+        return _stores.iter_all(self._engine, USERS, window_size)
+
+    async def set_user(self, payload: Payload, /, *, expire_time: abc.ExpireT = None) -> None:
+        """Store a user, in place of what was stored of them.
+
+        Parameters
+        ----------
+        payload : collections.Mapping[str, typing.Any]
+            The user as Discord sends it. It is not changed.
+        expire_time : sake.abc.ExpireT
+            How long to keep the user: seconds, with millisecond precision, or a time delta. Infinity and NaN mean for
+            ever, [None][] means as long as all users.
+
+        Raises
+        ------
+        ValueError
+            If the payload has no `id`, or the expire time is not positive.
+        TypeError
+            If the expire time is neither seconds, a time delta nor [None][].
+        sake.errors.ClosedClient
+            If the client is not open.
+        sake.errors.BackendError
+            If the server is away. The user is kept and will be written.
+        """
+        user, lifetime = _stores.key_of(payload, "id"), to_lifetime(expire_time, "expire_time")
+        await _stores.write(self._engine(), lambda delta: delta.put(USERS, "", user, dict(payload), lifetime))
+
+
+def _put(delta: Delta, user: Payload | None, /) -> None:
+    if user and "username" in user and "discriminator" in user and "avatar" in user:
+        delta.put(USERS, "", str(user["id"]), dict(user))
+
+
+def _put_message(delta: Delta, message: Payload, /) -> None:
+    if not message.get("webhook_id") or message.get("application_id"):
+        _put(delta, message.get("author"))
+    for mention in message.get("mentions") or ():
+        _put(delta, {name: value for name, value in mention.items() if name != "member"})
+    if interaction := message.get("interaction_metadata"):
+        _put(delta, interaction.get("user"))
+    if replied_to := message.get("referenced_message"):
+        _put_message(delta, replied_to)

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Voice states."""
+
+from __future__ import annotations
+
+__all__ = ["VoiceStateCache"]
+
+import typing
+from collections import abc as collections
+
+import hikari
+import typing_extensions
+
+from sake import abc
+
+from . import _stores
+from ._client import ResourceClient
+from ._codec import Payload
+from ._delta import Delta
+from ._events import on
+from ._keys import ResourceIndex
+from ._kinds import VOICE_STATES
+
+
+class VoiceStateCache(ResourceClient, abc.RefVoiceStateCache):
+    """Redis implementation of [sake.abc.RefVoiceStateCache][]."""
+
+    __slots__ = ()
+
+    @classmethod
+    @typing_extensions.override
+    def index(cls) -> collections.Sequence[ResourceIndex]:
+        return (ResourceIndex.VOICE_STATE,)
+
+    @classmethod
+    @typing_extensions.override
+    def intents(cls) -> hikari.Intents:
+        return hikari.Intents.GUILDS | hikari.Intents.GUILD_VOICE_STATES
+
+    @classmethod
+    @typing_extensions.override
+    def _kinds(cls) -> collections.Sequence[typing.Any]:
+        return (VOICE_STATES,)
+
+    @on("GUILD_CREATE")
+    def _plan_voice_states(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        if (states := payload.get("voice_states")) is None:
+            return
+
+        members = {str(member["user"]["id"]): member for member in payload.get("members") or ()}
+        delta.replace(
+            VOICE_STATES,
+            str(payload["id"]),
+            {str(state["user_id"]): _with_member(state, members.get(str(state["user_id"]))) for state in states},
+        )
+
+    @on("VOICE_STATE_UPDATE")
+    def _plan_voice_state(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        if guild := payload.get("guild_id"):
+            _put(delta, str(guild), str(payload["user_id"]), payload)
+
+    @on("GUILD_MEMBER_REMOVE")
+    def _plan_voice_state_of_member_left(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        delta.drop(VOICE_STATES, str(payload["guild_id"]), str(payload["user"]["id"]))
+
+    @typing_extensions.override
+    async def clear_voice_states(self) -> None:
+        await _stores.clear(self._engine(), VOICE_STATES)
+
+    @typing_extensions.override
+    async def clear_voice_states_for_channel(self, channel_id: hikari.Snowflakeish, /) -> None:
+        await _stores.clear_channel(self._engine(), VOICE_STATES, channel_id)
+
+    @typing_extensions.override
+    async def clear_voice_states_for_guild(self, guild_id: hikari.Snowflakeish, /) -> None:
+        await _stores.clear_guild(self._engine(), VOICE_STATES, guild_id)
+
+    @typing_extensions.override
+    async def delete_voice_state(self, guild_id: hikari.Snowflakeish, user_id: hikari.Snowflakeish, /) -> None:
+        await _stores.delete(self._engine(), VOICE_STATES, _stores.text(guild_id), _stores.text(user_id))
+
+    @typing_extensions.override
+    async def get_voice_state(
+        self, guild_id: hikari.Snowflakeish, user_id: hikari.Snowflakeish, /
+    ) -> hikari.VoiceState:
+        return await _stores.get(self._engine(), VOICE_STATES, _stores.text(guild_id), _stores.text(user_id))
+
+    @typing_extensions.override
+    async def get_voice_states(
+        self, guild_id: hikari.Snowflakeish, user_ids: collections.Iterable[hikari.Snowflakeish], /
+    ) -> collections.Mapping[hikari.Snowflake, hikari.VoiceState]:
+        return await _stores.get_many(self._engine(), VOICE_STATES, _stores.text(guild_id), user_ids)
+
+    @typing_extensions.override
+    def iter_voice_states(self, *, window_size: int = 1000) -> abc.CacheIterator[hikari.VoiceState]:
+        return _stores.iter_all(self._engine, VOICE_STATES, window_size)
+
+    @typing_extensions.override
+    def iter_voice_states_for_channel(
+        self, channel_id: hikari.Snowflakeish, /, *, window_size: int = 1000
+    ) -> abc.CacheIterator[hikari.VoiceState]:
+        return _stores.iter_channel(self._engine, VOICE_STATES, channel_id, window_size)
+
+    @typing_extensions.override
+    def iter_voice_states_for_guild(
+        self, guild_id: hikari.Snowflakeish, /, *, window_size: int = 1000
+    ) -> abc.CacheIterator[hikari.VoiceState]:
+        return _stores.iter_guild(self._engine, VOICE_STATES, guild_id, window_size)
+
+    async def set_voice_state(self, guild_id: hikari.Snowflakeish, payload: Payload, /) -> None:
+        """Store a voice state, in place of what was stored of it. One without a channel is removed instead.
+
+        Parameters
+        ----------
+        guild_id : hikari.Snowflakeish
+            Id of the guild.
+        payload : collections.Mapping[str, typing.Any]
+            The voice state as Discord sends it. It is not changed.
+
+        Raises
+        ------
+        ValueError
+            If the payload has no `user_id`.
+        sake.errors.ClosedClient
+            If the client is not open.
+        sake.errors.BackendError
+            If the server is away. The voice state is kept and will be written.
+        """
+        guild, user = _stores.text(guild_id), _stores.key_of(payload, "user_id")
+        await _stores.write(self._engine(), lambda delta: _put(delta, guild, user, payload))
+
+
+def _put(delta: Delta, guild: str, user: str, payload: Payload, /) -> None:
+    if payload.get("channel_id") is None:
+        delta.drop(VOICE_STATES, guild, user)
+    else:
+        delta.put(VOICE_STATES, guild, user, dict(payload))
+
+
+def _with_member(state: Payload, member: Payload | None, /) -> dict[str, typing.Any]:
+    return dict(state) if member is None else {**state, "member": member}

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Group commit: one batch of changes on its way to the server while the next one fills."""
+
+from __future__ import annotations
+
+__all__ = ["Writer"]
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import typing
+from collections import abc as collections
+from collections import deque
+
+from sake import errors
+
+from . import _batch
+from ._codec import Codec
+from ._connections import Connections
+from ._delta import UNTOUCHED
+from ._delta import Delta
+from ._delta import Lookup
+from ._delta import Patch
+from ._keys import Keys
+from ._kinds import Kind
+from ._statistics import Statistics
+
+AnyKind = Kind[typing.Any]
+
+_LOGGER: typing.Final = logging.getLogger("sake.redis")
+
+_BATCH_BYTES: typing.Final = 1_048_576
+"""A delta that takes more than this is closed, and the next one begins."""
+
+_LINGER: typing.Final = 0.001
+"""Seconds for which a change waits for company when nothing is being written."""
+
+_PAUSES: typing.Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds between attempts while the server is away; the last one counts for all that follow."""
+
+
+class Writer:
+    """Writes deltas in the order they came, and answers what is not written yet.
+
+    Parameters
+    ----------
+    connections
+        Where to.
+    layout
+        The database of each kind.
+    keys
+        The names of the keys.
+    codec
+        Encodes and decodes payloads.
+    lifetimes
+        Milliseconds that entries of each expiring kind live; 0 for ever.
+    backlog_limit
+        Bytes of memory, about, that unwritten changes may take.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        layout: collections.Mapping[AnyKind, int],
+        keys: Keys,
+        codec: Codec,
+        lifetimes: collections.Mapping[AnyKind, int],
+        backlog_limit: int,
+        statistics: Statistics,
+    ) -> None:
+        self._batches = _batch.BatchWriter(connections, layout, keys, codec, lifetimes, statistics)
+        self._closed: deque[Delta] = deque()
+        self._dumps = codec.dumps
+        self._failure: errors.BackendError | None = None
+        self._kinds = tuple(layout)
+        self._limit = backlog_limit
+        self._loop = asyncio.get_running_loop()
+        self._number_cut = 0
+        self._number_writing = 0
+        self._number_written = 0
+        self._open = Delta(codec.dumps)
+        self._statistics = statistics
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._wake = asyncio.Event()
+        self._writing: Delta | None = None
+
+    @property
+    def delta(self) -> Delta:
+        """The delta to describe the next event in; call `changed` after that."""
+        return self._open
+
+    def start(self) -> None:
+        """Start to write."""
+        self._task = self._loop.create_task(self._run(), name="sake writer")
+
+    def changed(self) -> None:
+        """Take note that an event was described whole in `delta`."""
+        delta = self._open
+        if not delta.since:
+            delta.since = self._loop.time()
+            if self._writing is None and self._timer is None:
+                self._timer = self._loop.call_later(_LINGER, self._wake.set)
+        if delta.size > _BATCH_BYTES:
+            self.cut()
+            self._wake.set()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything described is written."""
+        return self._writing is None and not self._closed and not self._open
+
+    def cut(self) -> None:
+        """Let the next change begin a new delta."""
+        if self._open:
+            self._closed.append(self._open)
+            self._number_cut += 1
+            self._open = Delta(self._dumps)
+
+    def find(self, kind: AnyKind, guild: str, entity: str, /) -> bytes | Patch | Lookup | None:
+        """Return what the newest unwritten change of an entity makes of it: see `Delta.find`."""
+        for delta in self._unwritten():
+            found = delta.find(kind, guild, entity)
+            if found is not UNTOUCHED:
+                return found
+
+        return UNTOUCHED
+
+    def find_owner(self, kind: AnyKind, entity: str, /) -> str | None:
+        """Return the guild in which an entity was set by an unwritten change, if it was."""
+        for delta in self._unwritten():
+            if (guild := delta.owners.get((kind, entity))) is not None:
+                return guild
+
+        return None
+
+    def touches(self, kind: AnyKind, guild: str | None = None, /) -> bool:
+        """Return whether unwritten changes concern a kind (in one guild)."""
+        return any(delta.touches(kind, guild) for delta in self._unwritten())
+
+    def _unwritten(self) -> collections.Iterator[Delta]:
+        yield self._open
+        yield from reversed(self._closed)
+        if self._writing is not None:
+            yield self._writing
+
+    async def flush(self) -> None:
+        """Wait until all that was described so far is written.
+
+        Raises
+        ------
+        sake.errors.BackendError
+            If the server is away. The changes are kept and will be written.
+        """
+        self.cut()
+        if self._number_written >= self._number_cut:
+            return
+
+        if self._failure is not None:
+            raise self._away(self._failure)
+
+        waiter = self._loop.create_future()
+        self._waiters.append((self._number_cut, waiter))
+        self._wake.set()
+        await waiter
+
+    async def close(self, timeout: float, /) -> None:
+        """Write what is left, for at most `timeout` seconds, and stop."""
+        try:
+            async with asyncio.timeout(timeout):
+                while self._number_written < self._number_cut or self._open:
+                    with contextlib.suppress(errors.BackendError):
+                        await self.flush()
+                    await asyncio.sleep(0 if self._failure is None else _PAUSES[0])
+        except TimeoutError:
+            self.cut()
+            lost = sum(delta.count() for delta in self._unwritten())
+            self._statistics.dropped += lost
+            _LOGGER.error("Closed while the server is away: %s unwritten changes are lost (%s)", lost, self._failure)
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            if self._task is not None:
+                self._task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await self._task
+            self._resolve(errors.ClosedClient("The client was closed"))
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            self._timer = None
+            self.cut()
+            while self._closed:
+                await self._write_next()
+                if not self._closed:
+                    self.cut()
+
+    async def _write_next(self) -> None:
+        self._writing = delta = self._closed.popleft()
+        self._number_writing = self._number_written + 1
+        if delta.size + sum(waiting.size for waiting in self._closed) > self._limit:
+            self._merge_closed(delta)
+
+        for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
+            try:
+                await self._batches.write(delta)
+                break
+            except errors.BackendError as exc:
+                self._fail(exc)
+                await asyncio.sleep(pause)
+                self._merge_closed(delta)
+            except Exception:
+                _LOGGER.exception("A batch of %s changes cannot be written and is skipped: this is a bug", delta.count())
+                self._statistics.skipped += delta.count()
+                break
+
+        self._writing = None
+        self._number_written = self._number_writing
+        self._succeed(delta)
+        self._resolve(None)
+
+    def _merge_closed(self, delta: Delta, /) -> None:
+        self.cut()
+        self._number_writing += len(self._closed)
+        while self._closed:
+            delta.then(self._closed.popleft(), self._kinds)
+        self._shrink(delta)
+
+    def _shrink(self, delta: Delta, /) -> None:
+        if delta.size > self._limit:
+            delta.measure()
+        if delta.size > self._limit:
+            dropped = delta.shrink(self._limit * 9 // 10)
+            self._statistics.dropped += dropped
+            _LOGGER.error(
+                "%s changes wait for the server and take more than backlog_limit=%s bytes: %s of the oldest are dropped",
+                delta.count(),
+                self._limit,
+                dropped,
+            )
+
+    def _fail(self, exc: errors.BackendError, /) -> None:
+        self._statistics.failures += 1
+        self._statistics.is_away = True
+        if self._failure is None:
+            _LOGGER.error("Changes cannot be written and are kept until they can: %s", exc)
+
+        self._failure = exc
+        self._statistics.backlog = sum(delta.size for delta in self._unwritten())
+        self._resolve(self._away(exc))
+
+    def _succeed(self, delta: Delta, /) -> None:
+        if self._failure is not None:
+            _LOGGER.warning("The server is back: what was kept has been written")
+            self._failure = None
+
+        self._statistics.batches += 1
+        self._statistics.is_away = False
+        self._statistics.backlog = sum(waiting.size for waiting in self._unwritten())
+        if delta.since:
+            self._statistics.lag = self._loop.time() - delta.since
+
+    def _away(self, exc: errors.BackendError, /) -> errors.BackendError:
+        error_message = f"Not written yet, and kept until it can be: {exc}"
+        return errors.BackendError(error_message, exception=exc)
+
+    def _resolve(self, exc: Exception | None, /) -> None:
+        waiting: list[tuple[int, asyncio.Future[None]]] = []
+        for number, waiter in self._waiters:
+            if waiter.done():
+                continue
+            if exc is not None:
+                waiter.set_exception(exc)
+            elif number <= self._number_written:
+                waiter.set_result(None)
+            else:
+                waiting.append((number, waiter))
+
+        self._waiters = waiting

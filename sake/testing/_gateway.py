@@ -1,0 +1,366 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The gateway: who is connected, and what they say and hear."""
+
+from __future__ import annotations
+
+__all__ = ["Command", "Gateway"]
+
+import asyncio
+import itertools
+import logging
+import typing
+from collections import abc as collections
+
+import aiohttp
+import orjson
+from aiohttp import web
+
+from sake.testing import _chunks
+from sake.testing import _intents
+from sake.testing import _sessions
+from sake.testing import _transports
+
+if typing.TYPE_CHECKING:
+    from sake.testing import _world
+
+_LOGGER: typing.Final = logging.getLogger("sake.testing")
+
+_HEARTBEAT: typing.Final = 1
+_IDENTIFY: typing.Final = 2
+_PRESENCE_UPDATE: typing.Final = 3
+_VOICE_STATE_UPDATE: typing.Final = 4
+_RESUME: typing.Final = 6
+_RECONNECT: typing.Final = 7
+_REQUEST_GUILD_MEMBERS: typing.Final = 8
+_INVALID_SESSION: typing.Final = 9
+_HELLO: typing.Final = 10
+_HEARTBEAT_ACK: typing.Final = 11
+_REQUEST_CHANNEL_INFO: typing.Final = 43
+
+_UNKNOWN_OPCODE: typing.Final = (4001, "Unknown opcode.")
+_DECODE_ERROR: typing.Final = (4002, "Error while decoding payload.")
+_NOT_AUTHENTICATED: typing.Final = (4003, "Not authenticated.")
+_AUTHENTICATION_FAILED: typing.Final = (4004, "Authentication failed.")
+_ALREADY_AUTHENTICATED: typing.Final = (4005, "Already authenticated.")
+_INVALID_SHARD: typing.Final = (4010, "Invalid shard.")
+_SESSION_ENDING_CODES: typing.Final = frozenset((1000, 1001))
+
+# Bursts are to reach the bot at once, so writing pauses only when this many bytes wait for the bot.
+_WRITE_BUFFER: typing.Final = 32 * 1024 * 1024
+_NAMED_BY_ID: typing.Final = frozenset(("GUILD_CREATE", "GUILD_UPDATE", "GUILD_DELETE"))
+
+
+class Command(typing.NamedTuple):
+    """Something a bot has sent over the gateway, heartbeats excepted."""
+
+    shard_id: int
+    """The shard that sent it."""
+    opcode: int
+    """What it is: 2 identify, 3 presence, 4 voice state, 6 resume, 8 guild members, 43 channel info."""
+    data: typing.Any
+    """Its payload."""
+
+
+class Gateway:
+    """The gateway of a loopback Discord.
+
+    Parameters
+    ----------
+    world
+        What is true.
+    token
+        The token that bots have to identify with.
+    large_threshold
+        Overrides what bots ask for.
+    heartbeat_interval
+        Seconds between a bot's heartbeats.
+    replay_limit
+        Number of events each session keeps for RESUME.
+    """
+
+    __slots__ = (
+        "_heartbeat_interval",
+        "_ids",
+        "_large_threshold",
+        "_replay_limit",
+        "_token",
+        "_world",
+        "commands",
+        "connections",
+        "sessions",
+        "signal",
+        "url",
+    )
+
+    def __init__(
+        self,
+        world: _world.World,
+        /,
+        *,
+        token: str,
+        large_threshold: int | None,
+        heartbeat_interval: float,
+        replay_limit: int,
+    ) -> None:
+        self._world = world
+        self._token = token
+        self._large_threshold = large_threshold
+        self._heartbeat_interval = heartbeat_interval
+        self._replay_limit = replay_limit
+        self._ids = itertools.count(1)
+        self.url = ""
+        self.sessions: dict[str, _sessions.Session] = {}
+        self.connections: set[_sessions.Connection] = set()
+        self.commands: list[Command] = []
+        self.signal = _sessions.Signal()
+
+    def publish(
+        self, name: str, payload: collections.Mapping[str, typing.Any], /, *, shard_id: int | None = None
+    ) -> list[_sessions.Connection]:
+        """Queue an event for every session that gets it.
+
+        Parameters
+        ----------
+        name
+            The event's name.
+        payload
+            Its payload.
+        shard_id
+            The shard; found out from the payload when not given.
+
+        Returns
+        -------
+        list[Connection]
+            The connections to flush.
+        """
+        sessions = [s for s in self.sessions.values() if _hears(s, name, payload, shard_id)]
+        own_id = self._world.me["id"]
+        flushed: list[_sessions.Connection] = []
+        data = b"" if name == "GUILD_CREATE" else orjson.dumps(payload)
+        for session in sessions:
+            if not _intents.is_wanted(name, payload, session.intents, own_id):
+                continue
+
+            if name == "GUILD_CREATE":
+                data = self._guild_create(session, payload)
+
+            if (connection := session.put(name, data)) is not None:
+                flushed.append(connection)
+
+        return flushed
+
+    def _guild_create(self, session: _sessions.Session, payload: collections.Mapping[str, typing.Any], /) -> bytes:
+        fitted = _intents.fit_guild(payload, session.intents, session.large_threshold, self._world.me["id"])
+        return orjson.dumps(fitted)
+
+    async def serve(self, request: web.Request, /) -> web.StreamResponse:
+        """Serve one connection of a bot until it ends.
+
+        Parameters
+        ----------
+        request
+            The request to upgrade to a web socket.
+
+        Returns
+        -------
+        aiohttp.web.StreamResponse
+            The web socket, or a refusal.
+        """
+        try:
+            encode = _transports.find_encoder(request.query.get("compress"))
+        except ValueError as error:
+            return web.Response(status=400, text=str(error))
+
+        socket = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=0)
+        await socket.prepare(request)
+        transport = request.transport
+        if transport is None:
+            return socket
+
+        transport.set_write_buffer_limits(high=_WRITE_BUFFER)
+        connection = _sessions.Connection(socket, transport, encode)
+        self.connections.add(connection)
+        try:
+            connection.put_control(_HELLO, {"heartbeat_interval": int(self._heartbeat_interval * 1_000)})
+            await connection.flush()
+            await self._listen(connection)
+        finally:
+            self._end(connection)
+
+        return socket
+
+    def _end(self, connection: _sessions.Connection, /) -> None:
+        connection.end()
+        self.connections.discard(connection)
+        session = connection.session
+        if session is not None and session.connection is connection:
+            session.connection = None
+            session.greeted = False
+            if connection.socket.close_code in _SESSION_ENDING_CODES:
+                self.sessions.pop(session.id, None)
+
+        self.signal.fire()
+
+    async def _listen(self, connection: _sessions.Connection, /) -> None:
+        async for message in connection.socket:
+            if message.type is aiohttp.WSMsgType.PONG:
+                connection.pong(bytes(message.data))
+            elif message.type is aiohttp.WSMsgType.PING:
+                await connection.socket.pong(message.data)
+            elif message.type in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}:
+                try:
+                    frame = orjson.loads(message.data)
+                    opcode, data = frame["op"], frame.get("d")
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    await connection.close(*_DECODE_ERROR)
+                    return
+
+                await self._receive(connection, opcode, data)
+
+    async def _receive(self, connection: _sessions.Connection, opcode: int, data: typing.Any, /) -> None:
+        if opcode == _HEARTBEAT:
+            connection.put_control(_HEARTBEAT_ACK)
+            await connection.flush()
+        elif opcode == _IDENTIFY:
+            await self._identify(connection, data)
+        elif opcode == _RESUME:
+            await self._resume(connection, data)
+        elif connection.session is None:
+            await connection.close(*_NOT_AUTHENTICATED)
+        else:
+            await self._obey(connection, connection.session, opcode, data)
+
+    async def _obey(
+        self, connection: _sessions.Connection, session: _sessions.Session, opcode: int, data: typing.Any, /
+    ) -> None:
+        self.commands.append(Command(session.shard_id, opcode, data))
+        if opcode == _REQUEST_GUILD_MEMBERS:
+            for payload in _chunks.member_chunks(self._world, data):
+                session.put("GUILD_MEMBERS_CHUNK", orjson.dumps(payload))
+        elif opcode == _REQUEST_CHANNEL_INFO:
+            session.put("CHANNEL_INFO", orjson.dumps(_chunks.channel_info(self._world, data)))
+        elif opcode not in {_PRESENCE_UPDATE, _VOICE_STATE_UPDATE}:
+            await connection.close(*_UNKNOWN_OPCODE)
+
+        self.signal.fire()
+        await connection.flush()
+
+    async def _identify(self, connection: _sessions.Connection, data: typing.Any, /) -> None:
+        if connection.session is not None:
+            await connection.close(*_ALREADY_AUTHENTICATED)
+            return
+
+        if data["token"].removeprefix("Bot ") != self._token:
+            await connection.close(*_AUTHENTICATION_FAILED)
+            return
+
+        shard_id, shard_count = data.get("shard") or (0, 1)
+        if not 0 <= shard_id < shard_count:
+            await connection.close(*_INVALID_SHARD)
+            return
+
+        self.commands.append(Command(shard_id, _IDENTIFY, data))
+        self._forget_abandoned(shard_id, shard_count)
+        threshold = self._large_threshold if self._large_threshold is not None else data.get("large_threshold", 50)
+        session = _sessions.Session(
+            id=f"{next(self._ids):032x}",
+            shard_id=shard_id,
+            shard_count=shard_count,
+            intents=int(data["intents"]),
+            large_threshold=threshold,
+            replay_limit=self._replay_limit,
+        )
+        self.sessions[session.id] = session
+        self._attach(connection, session)
+        _LOGGER.debug("shard %s of %s has identified", shard_id, shard_count)
+        await self._greet(connection, session)
+
+    def _forget_abandoned(self, shard_id: int, shard_count: int, /) -> None:
+        """Drop the sessions that a shard gives up by starting a new one."""
+        for session in list(self.sessions.values()):
+            if session.connection is None and (session.shard_id, session.shard_count) == (shard_id, shard_count):
+                del self.sessions[session.id]
+
+    def _attach(self, connection: _sessions.Connection, session: _sessions.Session, /) -> None:
+        connection.session = session
+        session.connection = connection
+
+    async def _greet(self, connection: _sessions.Connection, session: _sessions.Session, /) -> None:
+        ready = self._world.ready(
+            session.shard_id,
+            shard_count=session.shard_count,
+            session_id=session.id,
+            resume_gateway_url=self.url,
+        )
+        session.put("READY", orjson.dumps(ready))
+        for stub in ready["guilds"]:
+            guild = self._world.guilds.get(stub["id"])
+            if guild is None or not guild.available:
+                continue
+
+            payload = self._world.guild_create(guild.id)
+            if _intents.is_wanted("GUILD_CREATE", payload, session.intents, self._world.me["id"]):
+                session.put("GUILD_CREATE", self._guild_create(session, payload))
+                await connection.flush()
+                await asyncio.sleep(0)
+
+        await connection.flush()
+        session.greeted = session.connection is connection
+        self.signal.fire()
+
+    async def invalidate(self, session: _sessions.Session, /) -> None:
+        """End a session for good, which makes a connected bot start a new one."""
+        self.sessions.pop(session.id, None)
+        session.greeted = False
+        if session.connection is not None:
+            session.connection.put_control(_INVALID_SESSION, False)
+            await session.connection.flush()
+
+        self.signal.fire()
+
+    async def ask_to_reconnect(self, connection: _sessions.Connection, /) -> None:
+        """Ask a bot to reconnect and resume."""
+        connection.put_control(_RECONNECT)
+        await connection.flush()
+
+    async def _resume(self, connection: _sessions.Connection, data: typing.Any, /) -> None:
+        if data["token"].removeprefix("Bot ") != self._token:
+            await connection.close(*_AUTHENTICATION_FAILED)
+            return
+
+        session = self.sessions.get(data["session_id"])
+        missed = session.missed_since(data["seq"]) if session is not None else None
+        if session is None or missed is None:
+            connection.put_control(_INVALID_SESSION, False)
+            await connection.flush()
+            return
+
+        if session.connection is not None:
+            session.connection.cut()
+
+        self.commands.append(Command(session.shard_id, _RESUME, data))
+        _LOGGER.debug("shard %s resumes after %s, %s events are replayed", session.shard_id, data["seq"], len(missed))
+        self._attach(connection, session)
+        for frame in missed:
+            connection.put(frame)
+
+        session.put("RESUMED", b"{}")
+        await connection.flush()
+        session.greeted = session.connection is connection
+        self.signal.fire()
+
+
+def _hears(
+    session: _sessions.Session, name: str, payload: collections.Mapping[str, typing.Any], shard_id: int | None, /
+) -> bool:
+    if shard_id is not None:
+        return session.shard_id == shard_id
+
+    guild_id = payload.get("guild_id")
+    if guild_id is None and name in _NAMED_BY_ID:
+        guild_id = payload["id"]
+
+    if guild_id is None:
+        return session.shard_id == 0 or name == "USER_UPDATE"
+
+    return (int(guild_id) >> 22) % session.shard_count == session.shard_id

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The REST side: what every request goes through, and the answers that need no knowledge of messages."""
+
+from __future__ import annotations
+
+__all__ = ["ApiError", "Request", "Rest"]
+
+import typing
+from collections import abc as collections
+
+import orjson
+from aiohttp import web
+
+from sake.testing import _source
+
+if typing.TYPE_CHECKING:
+    from sake.testing import _world
+    from sake.testing import _world_guild
+
+_Handler: typing.TypeAlias = "collections.Callable[[web.Request], collections.Awaitable[web.StreamResponse]]"
+
+PREFIX: typing.Final = "/api/v10"
+_MAX_BODY: typing.Final = 64 * 1024 * 1024
+_MAX_MEMBERS: typing.Final = 1_000
+_SESSION_STARTS: typing.Final = 1_000
+
+
+class Request(typing.NamedTuple):
+    """A request that a bot has made."""
+
+    method: str
+    """The HTTP method."""
+    path: str
+    """The path, without the API's prefix."""
+    body: typing.Any
+    """The JSON document it carried, or `None`. Of a form it is the part named `payload_json`."""
+    query: collections.Mapping[str, str]
+    """The parameters of the URL."""
+
+
+class ApiError(Exception):
+    """An answer that says what is wrong.
+
+    Parameters
+    ----------
+    status
+        The HTTP status.
+    code
+        Discord's code for the error.
+    message
+        What is wrong.
+    """
+
+    def __init__(self, status: int, code: int, message: str, /) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+def reply(data: object, /, *, status: int = 200) -> web.Response:
+    """Answer with a JSON document."""
+    return web.Response(status=status, body=orjson.dumps(data), content_type="application/json")
+
+
+def unknown(what: str, code: int, /) -> ApiError:
+    """Make the error for something that does not exist."""
+    return ApiError(404, code, f"Unknown {what}")
+
+
+class Rest:
+    """The REST side of a loopback Discord.
+
+    Parameters
+    ----------
+    world
+        What is true.
+    token
+        The token that bots have to use.
+    shards
+        The number of shards that bots are told to start.
+    """
+
+    def __init__(self, world: _world.World, /, *, token: str, shards: int) -> None:
+        self.world = world
+        self.gateway_url = ""
+        self.requests: list[Request] = []
+        self.bodies: dict[int, typing.Any] = {}
+        self.refusal: int | None = None
+        self.application = world.payloads.application(
+            id=world.me["id"],
+            bot={key: world.me[key] for key in ("id", "username", "discriminator", "avatar", "bot")},
+            approximate_guild_count=len(world.guilds),
+        )
+        self._token = token
+        self._shards = shards
+        self._commands: dict[str | None, list[_source.Payload]] = {}
+
+    def routes(self) -> list[web.RouteDef]:
+        """List what can be asked."""
+        return [
+            web.get(f"{PREFIX}/gateway/bot", self._get_gateway),
+            web.get(f"{PREFIX}/users/@me", self._get_me),
+            web.get(f"{PREFIX}/users/{{user}}", self._get_user),
+            web.get(f"{PREFIX}/oauth2/applications/@me", self._get_application),
+            web.get(f"{PREFIX}/applications/@me", self._get_application),
+            web.get(f"{PREFIX}/applications/{{application}}/commands", self._get_commands),
+            web.put(f"{PREFIX}/applications/{{application}}/commands", self._put_commands),
+            web.post(f"{PREFIX}/applications/{{application}}/commands", self._post_command),
+            web.get(f"{PREFIX}/applications/{{application}}/guilds/{{guild}}/commands", self._get_commands),
+            web.put(f"{PREFIX}/applications/{{application}}/guilds/{{guild}}/commands", self._put_commands),
+            web.post(f"{PREFIX}/applications/{{application}}/guilds/{{guild}}/commands", self._post_command),
+            web.get(f"{PREFIX}/guilds/{{guild}}", self._get_guild),
+            web.get(f"{PREFIX}/guilds/{{guild}}/channels", self._list_channels),
+            web.get(f"{PREFIX}/guilds/{{guild}}/roles", self._list_children),
+            web.get(f"{PREFIX}/guilds/{{guild}}/roles/{{id}}", self._get_role),
+            web.get(f"{PREFIX}/guilds/{{guild}}/emojis", self._list_children),
+            web.get(f"{PREFIX}/guilds/{{guild}}/emojis/{{id}}", self._get_emoji),
+            web.get(f"{PREFIX}/guilds/{{guild}}/stickers", self._list_children),
+            web.get(f"{PREFIX}/guilds/{{guild}}/members", self._list_members),
+            web.get(f"{PREFIX}/guilds/{{guild}}/members/{{user}}", self._get_member),
+            web.get(f"{PREFIX}/channels/{{channel}}", self._get_channel),
+            web.get(f"{PREFIX}/invites/{{code}}", self._get_invite),
+            web.post(f"{PREFIX}/users/@me/channels", self._post_direct_channel),
+        ]
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Record a request, let it pass if it may, and turn errors into answers."""
+        if not request.path.startswith(PREFIX):
+            return await handler(request)
+
+        path = request.path.removeprefix(PREFIX)
+        body = request["body"] = await _read_body(request)
+        self.requests.append(Request(request.method, path, body, dict(request.query)))
+        try:
+            self._check(request, path)
+            return await handler(request)
+        except ApiError as error:
+            return reply({"code": error.code, "message": error.message}, status=error.status)
+        except web.HTTPNotFound:
+            return reply({"code": 0, "message": "404: Not Found"}, status=404)
+        except web.HTTPMethodNotAllowed:
+            return reply({"code": 0, "message": "405: Method Not Allowed"}, status=405)
+
+    def _check(self, request: web.Request, path: str, /) -> None:
+        if self.refusal is not None and path != "/gateway/bot":
+            raise ApiError(self.refusal, 0, "This loopback Discord refuses requests")
+
+        carries_own_token = path.startswith(("/interactions/", "/webhooks/"))
+        if not carries_own_token and request.headers.get("Authorization") != f"Bot {self._token}":
+            raise ApiError(401, 0, "401: Unauthorized")
+
+    def find_guild(self, request: web.Request, /) -> _world_guild.WorldGuild:
+        """Find the guild that a request names."""
+        guild = self.world.guilds.get(request.match_info["guild"])
+        if guild is None:
+            raise unknown("Guild", 10_004)
+
+        return guild
+
+    def find_channel(self, channel_id: str, /) -> tuple[_source.Payload, _world_guild.WorldGuild | None]:
+        """Find a channel or thread, complete with guild id, and the guild it is in."""
+        for guild in self.world.guilds.values():
+            channel = guild.channels.get(channel_id) or guild.threads.get(channel_id)
+            if channel is not None:
+                return guild.complete(channel), guild
+
+        if channel_id in self.world.direct_channels:
+            return self.world.direct_channels[channel_id], None
+
+        raise unknown("Channel", 10_003)
+
+    async def _get_gateway(self, _: web.Request, /) -> web.Response:
+        limit = {
+            "total": _SESSION_STARTS,
+            "remaining": _SESSION_STARTS,
+            "reset_after": 0,
+            "max_concurrency": self._shards,
+        }
+        return reply({"url": self.gateway_url, "shards": self._shards, "session_start_limit": limit})
+
+    async def _get_me(self, _: web.Request, /) -> web.Response:
+        return reply(self.world.me)
+
+    async def _get_user(self, request: web.Request, /) -> web.Response:
+        user = self.world.users.get(request.match_info["user"])
+        if user is None:
+            raise unknown("User", 10_013)
+
+        return reply(user)
+
+    async def _get_application(self, _: web.Request, /) -> web.Response:
+        return reply(self.application)
+
+    async def _get_commands(self, request: web.Request, /) -> web.Response:
+        return reply(self._commands.get(request.match_info.get("guild"), []))
+
+    async def _put_commands(self, request: web.Request, /) -> web.Response:
+        commands = [self._register(request, command) for command in request["body"]]
+        self._commands[request.match_info.get("guild")] = commands
+        return reply(commands)
+
+    async def _post_command(self, request: web.Request, /) -> web.Response:
+        command = self._register(request, request["body"])
+        registered = self._commands.setdefault(request.match_info.get("guild"), [])
+        registered[:] = [other for other in registered if other["name"] != command["name"]]
+        registered.append(command)
+        return reply(command, status=201)
+
+    def _register(self, request: web.Request, command: _source.Payload, /) -> _source.Payload:
+        registered = self.world.payloads.slash_command(application_id=request.match_info["application"])
+        registered |= {key: value for key, value in command.items() if value is not None}
+        if "guild" in request.match_info:
+            registered["guild_id"] = request.match_info["guild"]
+
+        return registered
+
+    async def _get_guild(self, request: web.Request, /) -> web.Response:
+        guild = self.find_guild(request)
+        payload = self.world.guild_update(guild.id)
+        if request.query.get("with_counts", "").lower() == "true":
+            counts = {"member": len(guild.members), "presence": len(guild.presences)}
+            payload |= {f"approximate_{what}_count": count for what, count in counts.items()}
+
+        return reply(payload)
+
+    async def _list_channels(self, request: web.Request, /) -> web.Response:
+        guild = self.find_guild(request)
+        return reply([guild.complete(channel) for channel in guild.channels.values()])
+
+    async def _list_children(self, request: web.Request, /) -> web.Response:
+        guild = self.find_guild(request)
+        tables = {"roles": guild.roles, "emojis": guild.emojis, "stickers": guild.stickers}
+        return reply(list(tables[request.path.rpartition("/")[2]].values()))
+
+    async def _get_role(self, request: web.Request, /) -> web.Response:
+        role = self.find_guild(request).roles.get(request.match_info["id"])
+        if role is None:
+            raise unknown("Role", 10_011)
+
+        return reply(role)
+
+    async def _get_emoji(self, request: web.Request, /) -> web.Response:
+        emoji = self.find_guild(request).emojis.get(request.match_info["id"])
+        if emoji is None:
+            raise unknown("Emoji", 10_014)
+
+        return reply(emoji)
+
+    async def _list_members(self, request: web.Request, /) -> web.Response:
+        limit = min(int(request.query.get("limit", "1")), _MAX_MEMBERS)
+        after = int(request.query.get("after", "0"))
+        members = self.find_guild(request).members
+        ids = sorted((id_ for id_ in members if int(id_) > after), key=int)[:limit]
+        return reply([members[id_] for id_ in ids])
+
+    async def _get_member(self, request: web.Request, /) -> web.Response:
+        member = self.find_guild(request).members.get(request.match_info["user"])
+        if member is None:
+            raise unknown("Member", 10_007)
+
+        return reply(member)
+
+    async def _get_channel(self, request: web.Request, /) -> web.Response:
+        return reply(self.find_channel(request.match_info["channel"])[0])
+
+    async def _get_invite(self, request: web.Request, /) -> web.Response:
+        code = request.match_info["code"]
+        for guild in self.world.guilds.values():
+            if (invite := guild.invites.get(code)) is not None:
+                channel = guild.channels[invite["channel_id"]]
+                partial = {key: channel[key] for key in ("id", "name", "type")}
+                return reply({**invite, "guild": guild.record, "channel": partial})
+
+        raise unknown("Invite", 10_006)
+
+    async def _post_direct_channel(self, request: web.Request, /) -> web.Response:
+        recipient_id = str(request["body"]["recipient_id"])
+        for channel in self.world.direct_channels.values():
+            if channel["recipients"][0]["id"] == recipient_id:
+                return reply(channel)
+
+        user = self.world.users.get(recipient_id)
+        if user is None:
+            raise unknown("User", 10_013)
+
+        channel = self.world.payloads.dm_channel(recipient=user)
+        self.world.direct_channels[channel["id"]] = channel
+        return reply(channel)
+
+
+async def _read_body(request: web.Request, /) -> typing.Any:
+    if request.content_type == "multipart/form-data":
+        form = await request.post()
+        text = form.get("payload_json", "{}")
+        return orjson.loads(text) if isinstance(text, str) else None
+
+    data = await request.read()
+    if not data or request.content_type != "application/json":
+        return None
+
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise ApiError(400, 50_109, "The request body contains invalid JSON.") from error

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The REST side: messages, and answers to interactions."""
+
+from __future__ import annotations
+
+__all__ = ["MessageRest"]
+
+import itertools
+import typing
+from collections import abc as collections
+
+import typing_extensions
+from aiohttp import web
+
+from sake.testing import _rest
+from sake.testing import _source
+
+if typing.TYPE_CHECKING:
+    from sake.testing import _world
+    from sake.testing import _world_guild
+
+_Publish: typing.TypeAlias = "collections.Callable[[str, _source.Payload], collections.Awaitable[None]]"
+
+_ORIGINAL: typing.Final = "@original"
+_EPHEMERAL: typing.Final = 64
+_LOADING: typing.Final = 128
+_MESSAGE_RESPONSES: typing.Final = frozenset((4, 5))
+_UPDATE_RESPONSES: typing.Final = frozenset((6, 7))
+_WRITTEN: typing.Final = ("content", "embeds", "components", "flags", "tts", "nonce")
+_DEFAULT_LIMIT: typing.Final = 50
+
+
+class MessageRest(_rest.Rest):
+    """All of the REST side.
+
+    What a bot writes, edits or deletes happens to the world too, and the gateway tells of it.
+
+    Parameters
+    ----------
+    world
+        What is true.
+    token
+        The token that bots have to use.
+    shards
+        The number of shards that bots are told to start.
+    interactions
+        The interactions that were sent, by token.
+    publish
+        Sends an event to the bots.
+    """
+
+    def __init__(
+        self,
+        world: _world.World,
+        /,
+        *,
+        token: str,
+        shards: int,
+        interactions: collections.Mapping[str, collections.Mapping[str, typing.Any]],
+        publish: _Publish,
+    ) -> None:
+        super().__init__(world, token=token, shards=shards)
+        self._interactions = interactions
+        self._publish = publish
+        self._responses: dict[str, dict[str, _source.Payload]] = {}
+
+    @typing_extensions.override
+    def routes(self) -> list[web.RouteDef]:
+        channel = f"{_rest.PREFIX}/channels/{{channel}}"
+        webhook = f"{_rest.PREFIX}/webhooks/{{application}}/{{token}}"
+        return [
+            *super().routes(),
+            web.get(f"{channel}/messages", self._list_messages),
+            web.post(f"{channel}/messages", self._post_message),
+            web.get(f"{channel}/messages/{{message}}", self._get_message),
+            web.patch(f"{channel}/messages/{{message}}", self._patch_message),
+            web.delete(f"{channel}/messages/{{message}}", self._delete_message),
+            web.put(f"{channel}/messages/{{message}}/reactions/{{emoji}}/@me", self._accept),
+            web.delete(f"{channel}/messages/{{message}}/reactions/{{emoji}}/@me", self._accept),
+            web.post(f"{channel}/typing", self._accept),
+            web.post(f"{_rest.PREFIX}/interactions/{{interaction}}/{{token}}/callback", self._post_callback),
+            web.post(webhook, self._post_follow_up),
+            web.get(f"{webhook}/messages/{{message}}", self._get_response),
+            web.patch(f"{webhook}/messages/{{message}}", self._patch_response),
+            web.delete(f"{webhook}/messages/{{message}}", self._delete_response),
+        ]
+
+    async def _accept(self, request: web.Request, /) -> web.Response:
+        self.find_channel(request.match_info["channel"])
+        return web.Response(status=204)
+
+    def _find_message(self, request: web.Request, /) -> _source.Payload:
+        channel_id = request.match_info["channel"]
+        _, guild = self.find_channel(channel_id)
+        message = self._messages(guild).get(request.match_info["message"])
+        if message is None or message["channel_id"] != channel_id:
+            raise _rest.unknown("Message", 10_008)
+
+        return message
+
+    def _messages(self, guild: _world_guild.WorldGuild | None, /) -> dict[str, _source.Payload]:
+        return self.world.direct_messages if guild is None else guild.messages
+
+    def _guild_of(self, message: collections.Mapping[str, typing.Any], /) -> _world_guild.WorldGuild | None:
+        return self.world.guilds.get(message.get("guild_id", ""))
+
+    async def _list_messages(self, request: web.Request, /) -> web.Response:
+        channel_id = request.match_info["channel"]
+        _, guild = self.find_channel(channel_id)
+        written = [m for m in self._messages(guild).values() if m["channel_id"] == channel_id]
+        written.sort(key=lambda message: int(message["id"]), reverse=True)
+        return _rest.reply(written[: int(request.query.get("limit", _DEFAULT_LIMIT))])
+
+    async def _get_message(self, request: web.Request, /) -> web.Response:
+        return _rest.reply(self._find_message(request))
+
+    async def _post_message(self, request: web.Request, /) -> web.Response:
+        channel, guild = self.find_channel(request.match_info["channel"])
+        message = self._write(channel["id"], guild, request["body"] or {})
+        await self._tell("MESSAGE_CREATE", message)
+        return _rest.reply(message)
+
+    async def _patch_message(self, request: web.Request, /) -> web.Response:
+        message = self._edited(self._find_message(request), request["body"] or {})
+        await self._tell("MESSAGE_UPDATE", message)
+        return _rest.reply(message)
+
+    async def _delete_message(self, request: web.Request, /) -> web.Response:
+        await self._delete(self._find_message(request))
+        return web.Response(status=204)
+
+    async def _delete(self, message: _source.Payload, /) -> None:
+        if self._messages(self._guild_of(message)).pop(message["id"], None) is not None:
+            ids: _source.Payload = {key: message[key] for key in ("id", "channel_id", "guild_id") if key in message}
+            await self._publish("MESSAGE_DELETE", ids)
+
+    async def _tell(self, event: str, message: _source.Payload, /) -> None:
+        guild = self._guild_of(message)
+        if guild is None:
+            self.world.direct_messages[message["id"]] = message
+        else:
+            guild.put_message(message)
+
+        await self._publish(event, message)
+
+    def _write(
+        self,
+        channel_id: str,
+        guild: _world_guild.WorldGuild | None,
+        body: collections.Mapping[str, typing.Any],
+        /,
+        **extras: typing.Any,
+    ) -> _source.Payload:
+        me = self.world.me["id"]
+        options: _source.Payload = {
+            "channel_id": channel_id,
+            "guild_id": guild.id if guild is not None else None,
+            "author": self.world.users[me],
+            "member": guild.members.get(me) if guild is not None else None,
+            "content": "",
+            **self._written(body),
+            **extras,
+        }
+        reference = body.get("message_reference")
+        quoted = self._messages(guild).get(str(reference["message_id"])) if reference else None
+        if quoted is not None:
+            return self.world.payloads.reply(quoted, **options)
+
+        return self.world.payloads.message(**options)
+
+    def _written(self, body: collections.Mapping[str, typing.Any], /) -> _source.Payload:
+        written = {key: body[key] for key in _WRITTEN if body.get(key) is not None}
+        if "components" in written:
+            written["components"] = _numbered(written["components"], itertools.count(1))
+
+        if body.get("attachments"):
+            names = [attachment.get("filename", "file") for attachment in body["attachments"]]
+            written["attachments"] = [self.world.payloads.attachment(filename=name) for name in names]
+
+        return written
+
+    def _edited(self, message: _source.Payload, body: collections.Mapping[str, typing.Any], /) -> _source.Payload:
+        return {**message, **self._written(body), "edited_timestamp": self.world.payloads.timestamp()}
+
+    async def _post_callback(self, request: web.Request, /) -> web.Response:
+        token = request.match_info["token"]
+        interaction = self._interactions.get(token)
+        if interaction is None:
+            raise _rest.unknown("interaction", 10_062)
+
+        if token in self._responses:
+            raise _rest.ApiError(400, 40_060, "Interaction has already been acknowledged.")
+
+        responses = self._responses[token] = {}
+        body: _source.Payload = request["body"] or {}
+        message = await self._respond(interaction, body)
+        resource: _source.Payload = {"type": body.get("type")}
+        if message is not None:
+            responses[_ORIGINAL] = message
+            resource["message"] = message
+
+        if request.query.get("with_response", "").lower() != "true":
+            return web.Response(status=204)
+
+        answered = {"id": interaction["id"], "type": interaction["type"]}
+        return _rest.reply({"interaction": answered, "resource": resource})
+
+    async def _respond(
+        self, interaction: collections.Mapping[str, typing.Any], body: collections.Mapping[str, typing.Any], /
+    ) -> _source.Payload | None:
+        data: _source.Payload = body.get("data") or {}
+        if body.get("type") in _MESSAGE_RESPONSES:
+            flags = data.get("flags", 0) | (_LOADING if body["type"] != min(_MESSAGE_RESPONSES) else 0)
+            return await self._write_response(interaction, {**data, "flags": flags})
+
+        if body.get("type") in _UPDATE_RESPONSES:
+            message = self._edited(dict(interaction["message"]), data) if data else dict(interaction["message"])
+            await self._tell_unless_hidden("MESSAGE_UPDATE", message)
+            return message
+
+        return None
+
+    async def _write_response(
+        self, interaction: collections.Mapping[str, typing.Any], data: collections.Mapping[str, typing.Any], /
+    ) -> _source.Payload:
+        guild = self._guild_of(interaction)
+        message = self._write(interaction["channel_id"], guild, data, application_id=interaction["application_id"])
+        await self._tell_unless_hidden("MESSAGE_CREATE", message)
+        return message
+
+    async def _tell_unless_hidden(self, event: str, message: _source.Payload, /) -> None:
+        if not message["flags"] & _EPHEMERAL:
+            await self._tell(event, message)
+
+    def _find_response(self, request: web.Request, /) -> _source.Payload:
+        token, message_id = request.match_info["token"], request.match_info["message"]
+        if token not in self._responses:
+            raise _rest.unknown("Webhook", 10_015)
+
+        message = self._responses[token].get(message_id)
+        if message is None:
+            raise _rest.unknown("Message", 10_008)
+
+        return message
+
+    async def _post_follow_up(self, request: web.Request, /) -> web.Response:
+        token = request.match_info["token"]
+        if token not in self._responses:
+            raise _rest.unknown("Webhook", 10_015)
+
+        message = await self._write_response(self._interactions[token], request["body"] or {})
+        self._responses[token][message["id"]] = message
+        return _rest.reply(message)
+
+    async def _get_response(self, request: web.Request, /) -> web.Response:
+        return _rest.reply(self._find_response(request))
+
+    async def _patch_response(self, request: web.Request, /) -> web.Response:
+        message = self._edited(self._find_response(request), request["body"] or {})
+        message["flags"] &= ~_LOADING
+        self._responses[request.match_info["token"]][request.match_info["message"]] = message
+        await self._tell_unless_hidden("MESSAGE_UPDATE", message)
+        return _rest.reply(message)
+
+    async def _delete_response(self, request: web.Request, /) -> web.Response:
+        message = self._find_response(request)
+        del self._responses[request.match_info["token"]][request.match_info["message"]]
+        await self._delete(message)
+        return web.Response(status=204)
+
+
+def _numbered(components: list[_source.Payload], ids: collections.Iterator[int], /) -> list[_source.Payload]:
+    """Give components the ids that Discord fills in."""
+    numbered: list[_source.Payload] = []
+    for component in components:
+        copy: _source.Payload = {"id": next(ids), **component}
+        if "components" in copy:
+            copy["components"] = _numbered(copy["components"], ids)
+
+        if "accessory" in copy:
+            copy["accessory"] = _numbered([copy["accessory"]], ids)[0]
+
+        numbered.append(copy)
+
+    return numbered
