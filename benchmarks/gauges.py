@@ -43,7 +43,7 @@ class LongestCallback:
 
 
 @contextlib.contextmanager
-def longest_callback() -> collections.Iterator[LongestCallback]:
+def longest_callback() -> collections.Generator[LongestCallback]:
     """Time every callback of asyncio's own event loop."""
     gauge = LongestCallback()
     # The loop runs each callback, each step of a task included, through this method.

@@ -33,11 +33,11 @@ _METHOD: typing.Final = """\
   of an unmodified `hikari.GatewayBot` by `consume_raw_event`, 500 in one turn of the loop, then one turn without; no
   more are fed while over 5,000 listeners are running. Each event has a payload of its own, parsed by `orjson`.
 * Nobody has hiredis, ciso8601 or uvloop unless the label says so, although they may be installed: they are hidden from
-  the process, as the predecessor's environment has none of them. `speedups` means hiredis and ciso8601.
+  the process. `speedups` means hiredis and ciso8601.
 * sake is `RedisCache(..., database=0)` with every resource, its other settings untouched; hikari's cache is off. The
-  predecessor is its `RedisCache` with its own defaults, that is a database for each resource and `json` rather than
-  `orjson`. CacheImpl is hikari's own cache with every component and its default limits; it keeps everything in
-  the process, so it has no server to wait for and nothing left after a restart. The idle listener is one
+  predecessor is its `RedisCache` with its own defaults, that is a database for each resource, and `json` unless the
+  label says `orjson`. CacheImpl is hikari's own cache with every component and its default limits; it keeps everything
+  in the process, so it has no server to wait for and nothing left after a restart. The idle listener is one
   `ShardPayloadEvent` listener that does nothing.
 * Guilds are loaded before the clock starts, then the first events of a stream are fed unmeasured, then
   `gc.collect()` and `gc.freeze()` take what the harness has built out of the garbage collector's sight.
@@ -52,8 +52,11 @@ _LIMITS: typing.Final = """\
   collapse into one write, which a slower stream gives less occasion for. The paced row shows what an event costs then.
 * The payloads are made up. They have the shape and the size of real ones, but your guilds are others.
 * There is no websocket and no decompression in these figures: hikari's connection costs the same for everybody.
+* Budgets in milliseconds are met by a fast machine sooner than by a slow one; the line with the JSON parse alone tells
+  which it was.
 * The longest callback is CPU time. A process that the system does not let run blocks longer.
-* `CacheImpl` answers reads from the process in under a microsecond. What it cannot do is answer another process.
+* CacheImpl answers reads from its own process, without a round trip, so it is not in the rows about reads. What it
+  cannot do is answer another process.
 """
 
 _LEGEND: typing.Final = """\
@@ -166,7 +169,7 @@ def render_page(
         _LEGEND,
     ]
     for row in table:
-        parts.append(f"### {row.title}\n\nInside the clock: {row.clock[0].lower()}{row.clock[1:]}\n")
+        parts.append(f"### {row.title}\n\n*Inside the clock.* {row.clock}\n")
         header = ("contender", "median", "smallest to largest", "ratio", "errors")
         parts.append(_build_table(header, _list_runs(row, results)) + "\n")
 

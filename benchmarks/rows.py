@@ -85,9 +85,10 @@ class _Job:
     def sake(self, label: str = "sake", /, **options: typing.Any) -> Run:
         return Run(label, self.job, "worker_sake.py", self.stream, self.parameters, **options)
 
-    def predecessor(self, **parameters: float) -> Run:
+    def predecessor(self, contender: str = "", /, **parameters: float) -> Run:
         merged = tuple({**dict(self.parameters), **parameters}.items())
-        return Run("hikari-sake 1.1.2", self.job, "worker_predecessor.py", self.stream, merged)
+        label = f"hikari-sake 1.1.2, {contender}" if contender else "hikari-sake 1.1.2"
+        return Run(label, self.job, "worker_predecessor.py", self.stream, merged, contender=contender)
 
     def cacheimpl(self, label: str = "CacheImpl", /, **options: typing.Any) -> Run:
         return self._hikari(label, "cacheimpl", options)
@@ -143,6 +144,7 @@ def _build_steady(sizes: Sizes, /) -> collections.Iterator[Row]:
     runs = (
         sake,
         predecessor,
+        job.predecessor("orjson", events=sizes.slow_events),
         cacheimpl,
         job.listener("one idle listener"),
         job.sake("sake, speedups and uvloop", **speedups),
@@ -197,7 +199,13 @@ def _build_paced(sizes: Sizes, /) -> collections.Iterator[Row]:
 def _build_guild_create() -> collections.Iterator[Row]:
     job = _Job("guild_create", "large")
     sake = job.sake()
-    runs = (sake, job.predecessor(), job.cacheimpl(), job.listener("parse and one idle listener"))
+    runs = (
+        sake,
+        job.predecessor(),
+        job.predecessor("orjson"),
+        job.cacheimpl(),
+        job.listener("parse and one idle listener"),
+    )
     yield Row(
         "guild-create",
         "GUILD_CREATE of 1,000 members and 1,000 presences, CPU on the event loop",

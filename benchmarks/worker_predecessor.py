@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Measures hikari-sake 1.1.2, whose package is also called `sake`: run it with the Python of its own environment."""
+"""Measures hikari-sake 1.1.2, with its defaults or with `orjson`.
+
+Its package is also called `sake`: run this with the Python of its own environment.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,16 @@ import typing
 
 import contenders
 import jobs
+import orjson
 import worker
 
 import sake.redis
 
 
 class _Predecessor(contenders.Contender):
-    def __init__(self, url: str, /) -> None:
+    def __init__(self, url: str, /, **options: typing.Any) -> None:
         super().__init__()
-        self._cache = sake.redis.RedisCache(url, self.bot, self.bot.event_manager)
+        self._cache = sake.redis.RedisCache(url, self.bot, self.bot.event_manager, **options)
 
     @property
     def cache(self) -> contenders.Readable:
@@ -30,6 +34,9 @@ class _Predecessor(contenders.Contender):
 
 
 async def _measure(order: worker.Order, /) -> jobs.Figures:
+    if order.contender == "orjson":
+        return await jobs.do(_Predecessor(order.url, dumps=orjson.dumps, loads=orjson.loads), order)
+
     return await jobs.do(_Predecessor(order.url), order)
 
 

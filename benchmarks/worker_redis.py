@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import typing
+import urllib.parse
 
 import contenders
 import hikari
@@ -52,7 +53,8 @@ async def _measure_redis(order: worker.Order, /) -> jobs.Figures:
     members = _Members(order)
     build = members.build
     user_ids = [int(user_id) for user_id in members.payloads]
-    async with redis.asyncio.Redis.from_url(order.url) as client:
+    path = urllib.parse.unquote(urllib.parse.urlsplit(order.url).path)
+    async with redis.asyncio.Redis(unix_socket_path=path) as client:
         for user_id, data in members.payloads.items():
             await client.hset(_KEY, user_id, data)
 

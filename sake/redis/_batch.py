@@ -9,12 +9,13 @@ import asyncio
 import dataclasses
 import itertools
 import logging
+import time
 import typing
 from collections import abc as collections
 
 from sake import errors
 
-from . import _script
+from . import _transaction
 from ._codec import Codec
 from ._connections import Connections
 from ._connections import Database
@@ -32,23 +33,20 @@ AnyKind = Kind[typing.Any]
 
 _LOGGER: typing.Final = logging.getLogger("sake.redis")
 
-_SCRIPT_BYTES: typing.Final = 2_097_152
-"""A script that is larger is sent, and the next guild goes into a new one."""
+_TRANSACTION_ENTRIES: typing.Final = 10_000
+"""A transaction of more entries is sent, and the next guild goes into a new one: after an outage, say."""
 
-_BREATH_BYTES: typing.Final = 262_144
-"""After packing about so much, other tasks get their turn."""
+_SCOPE_BYTES: typing.Final = 2_097_152
+"""The entries of one kind in one guild that take more than this are sent ahead of the transaction."""
+
+_PART_BYTES: typing.Final = 262_144
+"""What does not fit into a transaction is sent ahead of it in parts of about this size."""
+
+_BREATH_SECONDS: typing.Final = 0.002
+"""After packing for so long, other tasks get their turn."""
 
 _STAGING_LIFETIME: typing.Final = 600_000
 """Milliseconds after which the server drops a staging key whose writer died."""
-
-@dataclasses.dataclass(slots=True)
-class _Scope:
-    kind: AnyKind
-    guild: str
-    changes: Changes
-    puts: dict[str, bytes]
-    amends: dict[str, bytes]
-
 
 class BatchWriter:
     """Writes one delta at a time; see [Writer][sake.redis._writer.Writer] for the parameters."""
@@ -100,9 +98,9 @@ class BatchWriter:
     async def _depart(self, delta: Delta, /) -> None:
         for kind, index in self._layout.items():
             if kind.in_guild:
-                command = _script.pack("SMEMBERS", self._keys.guilds(kind.name))
+                command = _transaction.pack("SMEMBERS", self._keys.guilds(kind.name))
             elif kind.keyed_by_guild:
-                command = _script.pack("SMEMBERS" if kind.shape is Shape.SET else "HKEYS", self._keys.whole(kind.name))
+                command = _transaction.pack("SMEMBERS" if kind.shape is Shape.SET else "HKEYS", self._keys.whole(kind.name))
             else:
                 continue
 
@@ -119,24 +117,24 @@ class BatchWriter:
     async def _write_database(self, index: int, scopes: list[tuple[AnyKind, str, Changes]], /) -> None:
         database = self._connections.database(index)
         stored = await self._read_patched(database, scopes)
-        guilds: dict[str, list[_Scope]] = {}
+        guilds: dict[str, list[_transaction.Scope]] = {}
         for kind, guild, changes in scopes:
             guilds.setdefault(guild, []).append(self._settle(kind, guild, changes, stored))
 
-        script, sent, breath = _script.Script(self._keys), list[_Scope](), 0
+        has_msetex = await database.has_msetex()
+        transaction, breath = _transaction.Transaction(self._keys, has_msetex=has_msetex), time.monotonic()
         for group in guilds.values():
-            if script.size > _SCRIPT_BYTES:
-                await self._send(database, script, sent)
-                script, sent, breath = _script.Script(self._keys), [], 0
+            if transaction.entries > _TRANSACTION_ENTRIES:
+                await self._send(database, transaction)
+                transaction = _transaction.Transaction(self._keys, has_msetex=has_msetex)
 
             for scope in group:
-                await self._add(database, script, scope)
-                sent.append(scope)
-                if script.size > breath + _BREATH_BYTES:
-                    breath = script.size
+                await self._add(database, transaction, scope)
+                if time.monotonic() > breath + _BREATH_SECONDS:
                     await asyncio.sleep(0)
+                    breath = time.monotonic()
 
-        await self._send(database, script, sent)
+        await self._send(database, transaction)
 
     async def _read_patched(
         self, database: Database, scopes: list[tuple[AnyKind, str, Changes]], /
@@ -144,12 +142,15 @@ class BatchWriter:
         wanted: list[tuple[AnyKind, list[str]]] = []
         commands: list[bytes] = []
         for kind, guild, changes in scopes:
+            if changes.is_plain:
+                continue
+
             entities = [e for e, entry in changes.entries.items() if isinstance(entry, Patch) and entry.base is UNKNOWN]
             if entities and kind.shape is Shape.STRING:
-                commands.append(_script.pack("MGET", *(self._keys.single(kind.name, entity) for entity in entities)))
+                commands.append(_transaction.pack("MGET", *(self._keys.single(kind.name, entity) for entity in entities)))
             elif entities:
                 key = self._keys.in_guild(kind.name, guild) if guild else self._keys.whole(kind.name)
-                commands.append(_script.pack("HMGET", key, *entities))
+                commands.append(_transaction.pack("HMGET", key, *entities))
             if entities:
                 wanted.append((kind, entities))
 
@@ -166,20 +167,30 @@ class BatchWriter:
 
     def _settle(
         self, kind: AnyKind, guild: str, changes: Changes, stored: dict[tuple[AnyKind, str], bytes], /
-    ) -> _Scope:
-        scope = _Scope(kind, guild, changes, {}, {})
+    ) -> _transaction.Scope:
+        lifetime = self._lifetimes.get(kind, 0)
+        if changes.is_plain:
+            entries = typing.cast("dict[str, bytes]", changes.entries)
+            return _transaction.Scope(kind, guild, changes, lifetime, [], entries, {})
+
+        scope = _transaction.Scope(kind, guild, changes, lifetime, [], {}, {})
         for entity, entry in changes.entries.items():
             if isinstance(entry, bytes):
                 scope.puts[entity] = entry
-            elif isinstance(entry, Patch):
+            elif entry is None:
+                scope.drops.append(entity)
+            else:
                 try:
                     self._settle_patch(scope, entity, entry, stored.get((kind, entity)))
                 except Exception as exc:
-                    self._skip(kind, guild, [entity], exc)
+                    self._skip(f"{kind.name} {entity}" + (f" of guild {guild}" if guild else ""), exc)
+
+        if changes.cleared:
+            scope.drops.clear()
 
         return scope
 
-    def _settle_patch(self, scope: _Scope, entity: str, patch: Patch, stored: bytes | None, /) -> None:
+    def _settle_patch(self, scope: _transaction.Scope, entity: str, patch: Patch, stored: bytes | None, /) -> None:
         if isinstance(patch.base, bytes):
             scope.puts[entity] = self._overlay(scope, entity, patch.base, patch)
         elif patch.base is UNKNOWN and stored is not None:
@@ -187,60 +198,59 @@ class BatchWriter:
         elif patch.otherwise is not None:
             scope.puts[entity] = self._codec.dumps(dict(patch.otherwise))
 
-    def _overlay(self, scope: _Scope, entity: str, base: bytes, patch: Patch, /) -> bytes:
+    def _overlay(self, scope: _transaction.Scope, entity: str, base: bytes, patch: Patch, /) -> bytes:
         return self._codec.dumps({**self._codec.load(base, f"{scope.kind.name} {entity}"), **patch.over})
 
-    async def _add(self, database: Database, script: _script.Script, scope: _Scope, /) -> None:
-        kind, changes, puts = scope.kind, scope.changes, scope.puts
-        lifetime = self._lifetimes.get(kind, 0)
-        is_large = len(puts) > 1 and sum(map(len, puts.values())) > _SCRIPT_BYTES
-        if is_large and kind.shape is Shape.STRING and not kind.in_guild:
-            for part in _parts(puts):
-                ahead = _script.Script(self._keys)
-                ahead.add(kind, scope.guild, changes, part, {}, lifetime)
-                await self._call(database, ahead.finish())
-            puts = {}
-        elif is_large and kind.shape is Shape.GUILD_HASH and changes.cleared and kind.channel_of is None:
-            await self._stage(database, script, scope)
-            return
+    async def _add(self, database: Database, transaction: _transaction.Transaction, scope: _transaction.Scope, /) -> None:
+        if len(scope.puts) > 1_000 and scope.size() > _SCOPE_BYTES and scope.kind.channel_of is None:
+            if scope.kind.shape is Shape.STRING:
+                await self._send_ahead(database, scope)
+                scope.puts = {}
+            elif scope.kind.shape is Shape.GUILD_HASH and scope.changes.cleared:
+                transaction.add_staged(scope, await self._stage(database, scope))
+                return
 
-        script.add(kind, scope.guild, changes, puts, scope.amends, lifetime)
+        transaction.add(scope)
 
-    async def _stage(self, database: Database, script: _script.Script, scope: _Scope, /) -> None:
-        staging = f"{self._keys.in_guild(scope.kind.name, scope.guild)}:staging"
-        await self._ask(database, _script.pack("UNLINK", staging), 1)
+    async def _send_ahead(self, database: Database, scope: _transaction.Scope, /) -> None:
+        has_msetex = await database.has_msetex()
         for part in _parts(scope.puts):
-            fields = [field for pair in part.items() for field in pair]
-            commands = _script.pack("HSET", staging, *fields) + _script.pack("PEXPIRE", staging, _STAGING_LIFETIME)
+            ahead = _transaction.Transaction(self._keys, has_msetex=has_msetex)
+            ahead.add(dataclasses.replace(scope, puts=part, drops=[], amends={}))
+            await self._send(database, ahead)
+
+    async def _stage(self, database: Database, scope: _transaction.Scope, /) -> str:
+        staging = f"{self._keys.in_guild(scope.kind.name, scope.guild)}:staging"
+        await self._ask(database, _transaction.pack("UNLINK", staging), 1)
+        for part in _parts(scope.puts):
+            fields = itertools.chain.from_iterable(part.items())
+            commands = _transaction.pack("HSET", staging, *fields)
+            commands += _transaction.pack("PEXPIRE", staging, _STAGING_LIFETIME)
             await self._ask(database, commands, 2)
             await asyncio.sleep(0)
 
-        script.add(scope.kind, scope.guild, scope.changes, {}, {}, 0)
-        script.staged(scope.kind, scope.guild, staging, scope.puts)
+        return staging
 
-    async def _send(self, database: Database, script: _script.Script, scopes: list[_Scope], /) -> None:
-        if not script:
+    async def _send(self, database: Database, transaction: _transaction.Transaction, /) -> None:
+        commands = transaction.finish()
+        about = transaction.about
+        if not about:
             return
 
-        try:
-            await self._call(database, script.finish())
-        except ReplyError as exc:
-            if len(scopes) == 1:
-                self._skip(scopes[0].kind, scopes[0].guild, list(scopes[0].changes.entries), exc)
-                return
+        *queued, results = await database.exchange(commands, len(about) + 2)
+        for answer in (*queued, *(results if isinstance(results, list) else (results,))):
+            if isinstance(answer, ReplyError) and answer.is_temporary:
+                raise _as_backend_error(database, answer)
 
-            for scope in scopes:
-                alone = _script.Script(self._keys)
-                await self._add(database, alone, scope)
-                await self._send(database, alone, [scope])
+        if isinstance(results, ReplyError):
+            refused = [pair for pair in zip(about, queued[1:], strict=True) if isinstance(pair[1], ReplyError)]
+            for what, answer in refused or [("a whole batch", results)]:
+                self._skip(str(what), answer)
+            return
 
-    async def _call(self, database: Database, call: bytes, /) -> None:
-        (answer,) = await database.exchange([call], 1)
-        if isinstance(answer, ReplyError) and answer.is_unknown_script:
-            load = _script.pack("SCRIPT", "LOAD", _script.SOURCE)
-            _, answer = await database.exchange([load, call], 2)
-        if isinstance(answer, ReplyError):
-            raise _as_backend_error(database, answer) if answer.is_temporary else answer
+        for what, answer in zip(about, results, strict=True):
+            if isinstance(answer, ReplyError):
+                self._skip(str(what), answer)
 
     async def _ask(self, database: Database, commands: bytes, replies: int, /) -> list[typing.Any]:
         answers = await database.exchange(commands, replies)
@@ -250,11 +260,9 @@ class BatchWriter:
 
         return [() if isinstance(answer, ReplyError) else answer for answer in answers]
 
-    def _skip(self, kind: AnyKind, guild: str, entities: list[str], exc: Exception, /) -> None:
-        self._statistics.skipped += max(len(entities), 1)
-        names = ", ".join(entities[:3]) + (" …" if len(entities) > 3 else "")
-        where = f" of guild {guild}" if guild else ""
-        _LOGGER.error("Changes of %s %s%s cannot be written and are skipped: %s", kind.name, names, where, exc)
+    def _skip(self, label: str, exc: Exception, /) -> None:
+        self._statistics.skipped += 1
+        _LOGGER.error("Changes of %s cannot be written and are skipped: %s", label, exc)
 
 
 def _parts(puts: dict[str, bytes], /) -> collections.Iterator[dict[str, bytes]]:
@@ -263,7 +271,7 @@ def _parts(puts: dict[str, bytes], /) -> collections.Iterator[dict[str, bytes]]:
     for entity, data in puts.items():
         part[entity] = data
         size += len(data)
-        if size > _BREATH_BYTES:
+        if size > _PART_BYTES:
             yield part
             part, size = {}, 0
 

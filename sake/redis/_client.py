@@ -363,7 +363,10 @@ class ResourceClient(abc.Resource):
         sake.errors.BackendError
             If the server is away. What was received is kept and will be written.
         """
-        await self._engine().writer.flush()
+        engine = self._engine()
+        # The listeners of what was received a moment ago have not run yet.
+        await asyncio.sleep(0)
+        await engine.writer.flush()
 
     def _engine(self) -> Engine:
         if self._running is None:
@@ -461,30 +464,33 @@ class ResourceClient(abc.Resource):
 
     async def _on_payload(self, event: hikari.ShardPayloadEvent, /) -> None:
         # Nothing in here may wait: events are in order only as far as their listeners have not yet done so.
-        if self._running is None:
-            return
+        name, payload, engine = event.name, event.payload, self._running
+        if name in _events.WITH_OUTAGES and payload.get("unavailable"):
+            name = _events.GUILD_UNAVAILABLE
 
-        payload = event.payload
-        name = _events.name_of(event.name, payload)
         handlers = self._table.get(name)
-        if handlers is None:
+        if handlers is None or engine is None:
             return
 
-        writer = self._running.writer
+        writer = engine.writer
         if name == "READY":
             writer.cut()
-        delta = writer.delta
+
+        delta, shard = writer.delta, event.shard
         for handler in handlers:
             try:
-                handler(payload, delta, event.shard)
+                handler(payload, delta, shard)
             except Exception as exc:
-                self._statistics.skipped += 1
-                guild = payload.get("guild_id") or (payload.get("id") if name.startswith("GUILD_") else None)
-                where = f"{event.name} of guild {guild}" if guild else event.name
-                _LOGGER.error("%s cannot be used and is skipped (%s: %s)", where, type(exc).__name__, exc, exc_info=exc)
+                self._skip(event, exc)
 
         self._statistics.events += 1
         writer.changed()
+
+    def _skip(self, event: hikari.ShardPayloadEvent, exc: Exception, /) -> None:
+        self._statistics.skipped += 1
+        guild = event.payload.get("guild_id") or (event.payload.get("id") if event.name.startswith("GUILD_") else None)
+        where = f"{event.name} of guild {guild}" if guild else event.name
+        _LOGGER.error("%s cannot be used and is skipped (%s: %s)", where, type(exc).__name__, exc, exc_info=exc)
 
     @_events.on("READY")
     def _plan_departures(self, payload: Payload, delta: Delta, shard: hikari.api.GatewayShard, /) -> None:

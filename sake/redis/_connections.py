@@ -55,7 +55,6 @@ class ReplyError(Exception):
         super().__init__(str(cause))
         self.is_temporary: typing.Final[bool] = isinstance(cause, _TEMPORARY) or bool(_TEMPORARY_CODE.search(str(cause)))
         """Whether the same request may succeed later."""
-        self.is_unknown_script: typing.Final[bool] = isinstance(cause, redis.exceptions.NoScriptError)
 
 
 def check_address(address: str, /) -> tuple[str, int | None]:
@@ -171,13 +170,16 @@ class Connections:
 class Database:
     """One database: sends packed commands and returns their replies."""
 
-    __slots__ = ("_free", "_idle", "_pool", "_timeout", "limit", "name")
+    __slots__ = ("_free", "_has_msetex", "_idle", "_pool", "_timeout", "limit", "name")
 
     def __init__(self, pool: redis.asyncio.ConnectionPool, name: str, limit: int, /) -> None:
         self._pool = pool
         self._idle: list[redis.asyncio.Connection] = []
         self._free = asyncio.Semaphore(limit)
-        self._timeout: float | None = pool.connection_kwargs.pop("socket_timeout", _ANSWER_TIMEOUT)
+        self._has_msetex: bool | None = None
+        self._timeout: float | None = pool.connection_kwargs["socket_timeout"]
+        # One timeout covers all replies to a write: redis-py's own is one for each of them.
+        pool.connection_kwargs["socket_timeout"] = None
         self.limit: typing.Final = limit
         self.name: typing.Final = name
 
@@ -202,6 +204,20 @@ class Database:
             except (redis.RedisError, OSError) as exc:
                 raise self._explain(exc) from exc
 
+    async def has_msetex(self) -> bool:
+        """Return whether the server can set many keys with one lifetime: Redis 8.4 and Valkey 9.1 can.
+
+        Raises
+        ------
+        sake.errors.BackendError
+            If it has to be asked and cannot be.
+        """
+        if self._has_msetex is None:
+            (known,) = await self.exchange(b"*3\r\n$7\r\nCOMMAND\r\n$4\r\nINFO\r\n$6\r\nMSETEX\r\n", 1)
+            self._has_msetex = isinstance(known, list) and any(known)
+
+        return self._has_msetex
+
     async def close(self) -> None:
         """Close the connections."""
         while self._idle:
@@ -221,6 +237,7 @@ class Database:
             error_message = f"{self.name} did not answer within {self._timeout} seconds"
             raise errors.BackendError(error_message, exception=exc) from exc
         except BaseException:
+            self._has_msetex = None
             await connection.disconnect(nowait=True)
             raise
 
@@ -241,6 +258,11 @@ class Database:
 
 async def _read(connection: redis.asyncio.Connection, /) -> typing.Any:
     try:
-        return await connection.read_response(disable_decoding=True)
+        answer = await connection.read_response(disable_decoding=True)
     except redis.ResponseError as exc:
         return ReplyError(exc)
+
+    if isinstance(answer, list):
+        return [ReplyError(part) if isinstance(part, redis.ResponseError) else part for part in answer]
+
+    return answer

@@ -70,12 +70,14 @@ class Changes:
     The order of effect is: `cleared`, then `cleared_channels`, then `entries`.
     """
 
-    __slots__ = ("channels", "cleared", "cleared_channels", "entries", "lifetimes")
+    __slots__ = ("channels", "cleared", "cleared_channels", "entries", "is_plain", "lifetimes")
 
     def __init__(self) -> None:
         self.cleared: bool = False
         self.cleared_channels: set[str] = set()
         self.entries: dict[str, bytes | Patch | None] = {}
+        self.is_plain: bool = True
+        """Whether all entries are bytes: nothing is deleted or patched."""
         self.channels: dict[str, str | None] = {}
         self.lifetimes: dict[str, int | None] = {}
 
@@ -108,12 +110,14 @@ class Changes:
 
     def drop(self, entity: str, /) -> None:
         """Drop one entity."""
+        self.is_plain = False
         self.entries[entity] = None
         self.channels.pop(entity, None)
         self.lifetimes.pop(entity, None)
 
     def patch(self, entity: str, patch: Patch, /) -> None:
         """Lay fields over one entity."""
+        self.is_plain = False
         before = self.find(entity)
         if isinstance(before, Patch):
             self.entries[entity] = before.then(patch)
@@ -147,6 +151,7 @@ class Changes:
             else:
                 self.drop(entity)
                 self.entries[entity] = entry
+                self.is_plain = False
 
         self.channels.update(later.channels)
         self.lifetimes.update(later.lifetimes)
@@ -193,18 +198,21 @@ class Delta:
     ) -> None:
         """Set one entity; a `lifetime` in milliseconds takes the place of the kind's own, 0 stands for none."""
         data = self._dumps(payload)
-        changes = self.changes(kind, guild)
+        try:
+            changes = self.kinds[kind][guild]
+        except KeyError:
+            changes = self.changes(kind, guild)
+
         changes.entries[entity] = data
         self.size += len(data) + _ENTRY_COST
         if kind.channel_of is not None:
             changes.channels[entity] = kind.channel_of(payload)
         if kind.owned:
             self.owners[kind, entity] = guild
-        if kind.lifetime is not None:
-            if lifetime is None:
-                changes.lifetimes.pop(entity, None)
-            else:
-                changes.lifetimes[entity] = lifetime
+        if lifetime is not None:
+            changes.lifetimes[entity] = lifetime
+        elif changes.lifetimes:
+            changes.lifetimes.pop(entity, None)
 
     def replace(self, kind: AnyKind, guild: str, payloads: collections.Mapping[str, dict[str, typing.Any]], /) -> None:
         """Set these entities, by id, and drop all others of the kind in the guild."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["GUILD_UNAVAILABLE", "Handler", "find_handlers", "name_of", "on"]
+__all__ = ["GUILD_UNAVAILABLE", "WITH_OUTAGES", "Handler", "find_handlers", "on"]
 
 import typing
 from collections import abc as collections
@@ -24,6 +24,10 @@ GUILD_UNAVAILABLE: typing.Final = "GUILD_UNAVAILABLE"
 """What a GUILD_CREATE or GUILD_DELETE with `unavailable: true` is called here: the guild has an outage."""
 
 
+WITH_OUTAGES: typing.Final = frozenset({"GUILD_CREATE", "GUILD_DELETE"})
+"""The events that tell of an outage when they have `unavailable: true`."""
+
+
 def on(*names: str) -> collections.Callable[[_HandlerT], _HandlerT]:
     """Mark a method as the handler of gateway events, by their names in upper case."""
 
@@ -32,14 +36,6 @@ def on(*names: str) -> collections.Callable[[_HandlerT], _HandlerT]:
         return handler
 
     return mark
-
-
-def name_of(name: str, payload: Payload, /) -> str:
-    """Return the name under which the table has an event."""
-    if (name == "GUILD_DELETE" or name == "GUILD_CREATE") and payload.get("unavailable"):  # noqa: PLR1714 - it is hot
-        return GUILD_UNAVAILABLE
-
-    return name
 
 
 def find_handlers(owner: object, /) -> dict[str, tuple[Handler, ...]]:

@@ -44,11 +44,7 @@ class PresenceCache(ResourceClient, abc.PresenceCache):
 
     @on("PRESENCE_UPDATE")
     def _plan_presence(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        guild, user = str(payload["guild_id"]), str(payload["user"]["id"])
-        if payload["status"] == "offline":
-            delta.drop(PRESENCES, guild, user)
-        else:
-            delta.put(PRESENCES, guild, user, dict(payload))
+        _put(delta, str(payload["guild_id"]), payload)
 
     @on("GUILD_CREATE")
     def _plan_presences(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
@@ -58,8 +54,8 @@ class PresenceCache(ResourceClient, abc.PresenceCache):
     @on("GUILD_MEMBERS_CHUNK")
     def _plan_presences_chunk(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
         guild = str(payload["guild_id"])
-        for user, presence in _online(payload.get("presences") or ()).items():
-            delta.put(PRESENCES, guild, user, presence)
+        for presence in payload.get("presences") or ():
+            _put(delta, guild, presence)
 
     @on("GUILD_MEMBER_REMOVE")
     def _plan_presence_of_member_left(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
@@ -158,6 +154,14 @@ class PresenceCache(ResourceClient, abc.PresenceCache):
                 delta.put(PRESENCES, guild, user, presence)
 
         await _stores.write(self._engine(), describe)
+
+
+def _put(delta: Delta, guild: str, presence: Payload, /) -> None:
+    user = str(presence["user"]["id"])
+    if presence["status"] == "offline":
+        delta.drop(PRESENCES, guild, user)
+    else:
+        delta.put(PRESENCES, guild, user, dict(presence))
 
 
 def _online(presences: collections.Iterable[dict[str, typing.Any]], /) -> dict[str, dict[str, typing.Any]]:

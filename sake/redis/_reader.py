@@ -12,7 +12,7 @@ from collections import abc as collections
 
 from sake import errors
 
-from . import _script
+from . import _transaction
 from ._codec import Codec
 from ._connections import Connections
 from ._connections import Database
@@ -222,7 +222,7 @@ class Reader:
             group += fields
 
         packed = [
-            _script.pack(command, *((key,) if key else ()), *fields) for (command, key), fields in groups.items()
+            _transaction.pack(command, *((key,) if key else ()), *fields) for (command, key), fields in groups.items()
         ]
         answers = dict(zip(groups, await database.exchange(packed, len(packed)), strict=True))
         for request, group, start in places:

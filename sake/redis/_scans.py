@@ -9,7 +9,7 @@ import re
 import typing
 from collections import abc as collections
 
-from . import _script
+from . import _transaction
 from ._engine import Engine
 from ._iterators import Window
 from ._kinds import Kind
@@ -44,7 +44,7 @@ async def in_all(engine: Engine, kind: AnyKind, window_size: int, /) -> collecti
     if kind.shape is Shape.STRING:
         async for names in _scan(engine, kind, window_size):
             keys = [engine.keys.single(kind.name, name) for name in names]
-            (values,) = await engine.reader.call(kind, _script.pack("MGET", *keys))
+            (values,) = await engine.reader.call(kind, _transaction.pack("MGET", *keys))
             yield "", [value for value in values if value is not None]
     elif kind.shape is Shape.HASH:
         async for window in _hash(engine, kind, engine.keys.whole(kind.name), window_size):
@@ -68,7 +68,7 @@ async def in_channel(
     await engine.reader.settle(kind)
     for guild, group in (await _places(engine, kind, channel)).items():
         for entities in _chunks(group, window_size):
-            command = _script.pack("HMGET", engine.keys.in_guild(kind.name, guild), *entities)
+            command = _transaction.pack("HMGET", engine.keys.in_guild(kind.name, guild), *entities)
             (values,) = await engine.reader.call(kind, command)
             yield guild, [value for value in values if value is not None]
 
@@ -112,7 +112,7 @@ async def ids(engine: Engine, kind: AnyKind, /) -> collections.AsyncIterator[lis
             yield names
     else:
         command = "SMEMBERS" if kind.shape is Shape.SET else "HKEYS"
-        (members,) = await engine.reader.call(kind, _script.pack(command, engine.keys.whole(kind.name)))
+        (members,) = await engine.reader.call(kind, _transaction.pack(command, engine.keys.whole(kind.name)))
         yield [member.decode() for member in members]
 
 
@@ -122,7 +122,7 @@ async def guilds_of_channel(engine: Engine, kind: AnyKind, channel: str, /) -> l
 
 
 async def _places(engine: Engine, kind: AnyKind, channel: str, /) -> dict[str, list[bytes]]:
-    (found,) = await engine.reader.call(kind, _script.pack("HGETALL", engine.keys.in_channel(kind.name, channel)))
+    (found,) = await engine.reader.call(kind, _transaction.pack("HGETALL", engine.keys.in_channel(kind.name, channel)))
     places: dict[str, list[bytes]] = {}
     for entity, guild in zip(found[::2], found[1::2], strict=True):
         places.setdefault(guild.decode(), []).append(entity)
@@ -131,13 +131,13 @@ async def _places(engine: Engine, kind: AnyKind, channel: str, /) -> dict[str, l
 
 
 async def _length(engine: Engine, kind: AnyKind, key: str, /) -> int:
-    (length,) = await engine.reader.call(kind, _script.pack("HLEN", key))
+    (length,) = await engine.reader.call(kind, _transaction.pack("HLEN", key))
     return length
 
 
 async def _lengths(engine: Engine, kind: AnyKind, guilds: list[str], /) -> list[int]:
     return await engine.reader.call(
-        kind, *(_script.pack("HLEN", engine.keys.in_guild(kind.name, guild)) for guild in guilds)
+        kind, *(_transaction.pack("HLEN", engine.keys.in_guild(kind.name, guild)) for guild in guilds)
     )
 
 
@@ -145,14 +145,14 @@ async def _hash(
     engine: Engine, kind: AnyKind, key: str, window_size: int, /
 ) -> collections.AsyncIterator[collections.Iterable[bytes]]:
     if await _length(engine, kind, key) <= window_size:
-        (values,) = await engine.reader.call(kind, _script.pack("HVALS", key))
+        (values,) = await engine.reader.call(kind, _transaction.pack("HVALS", key))
         yield values
         return
 
     seen: set[bytes] = set()
     cursor = b"0"
     while True:
-        command = _script.pack("HSCAN", key, cursor, "COUNT", window_size)
+        command = _transaction.pack("HSCAN", key, cursor, "COUNT", window_size)
         ((cursor, found),) = await engine.reader.call(kind, command)
         window = {name: value for name, value in zip(found[::2], found[1::2], strict=True) if name not in seen}
         seen.update(window)
@@ -182,12 +182,12 @@ async def _in_all_guilds(engine: Engine, kind: AnyKind, window_size: int, /) -> 
 
 
 async def _values(engine: Engine, kind: AnyKind, guilds: list[str], /) -> list[Window]:
-    commands = [_script.pack("HVALS", engine.keys.in_guild(kind.name, guild)) for guild in guilds]
+    commands = [_transaction.pack("HVALS", engine.keys.in_guild(kind.name, guild)) for guild in guilds]
     return list(zip(guilds, await engine.reader.call(kind, *commands), strict=True))
 
 
 async def known_guilds(engine: Engine, kind: AnyKind, /) -> collections.AsyncIterator[list[str]]:
-    (members,) = await engine.reader.call(kind, _script.pack("SMEMBERS", engine.keys.guilds(kind.name)))
+    (members,) = await engine.reader.call(kind, _transaction.pack("SMEMBERS", engine.keys.guilds(kind.name)))
     for group in _chunks(members, _GUILDS_AT_ONCE):
         yield [guild.decode() for guild in group]
 
@@ -197,7 +197,7 @@ async def _scan(engine: Engine, kind: AnyKind, window_size: int, /) -> collectio
     seen: set[bytes] = set()
     cursor = b"0"
     while True:
-        command = _script.pack("SCAN", cursor, "MATCH", prefix + b"*", "COUNT", max(window_size, 100), "TYPE", "string")
+        command = _transaction.pack("SCAN", cursor, "MATCH", prefix + b"*", "COUNT", max(window_size, 100), "TYPE", "string")
         ((cursor, keys),) = await engine.reader.call(kind, command)
         names = {key[len(prefix) :] for key in keys} - seen
         names = {name for name in names if (name.isdigit() if kind.numeric else _CODE.fullmatch(name))}

@@ -79,7 +79,8 @@ class Writer:
         self._number_cut = 0
         self._number_writing = 0
         self._number_written = 0
-        self._open = Delta(codec.dumps)
+        self.delta = Delta(codec.dumps)
+        """The delta to describe the next event in; call `changed` after that."""
         self._statistics = statistics
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -87,18 +88,13 @@ class Writer:
         self._wake = asyncio.Event()
         self._writing: Delta | None = None
 
-    @property
-    def delta(self) -> Delta:
-        """The delta to describe the next event in; call `changed` after that."""
-        return self._open
-
     def start(self) -> None:
         """Start to write."""
         self._task = self._loop.create_task(self._run(), name="sake writer")
 
     def changed(self) -> None:
         """Take note that an event was described whole in `delta`."""
-        delta = self._open
+        delta = self.delta
         if not delta.since:
             delta.since = self._loop.time()
             if self._writing is None and self._timer is None:
@@ -110,14 +106,14 @@ class Writer:
     @property
     def is_idle(self) -> bool:
         """Whether everything described is written."""
-        return self._writing is None and not self._closed and not self._open
+        return self._writing is None and not self._closed and not self.delta
 
     def cut(self) -> None:
         """Let the next change begin a new delta."""
-        if self._open:
-            self._closed.append(self._open)
+        if self.delta:
+            self._closed.append(self.delta)
             self._number_cut += 1
-            self._open = Delta(self._dumps)
+            self.delta = Delta(self._dumps)
 
     def find(self, kind: AnyKind, guild: str, entity: str, /) -> bytes | Patch | Lookup | None:
         """Return what the newest unwritten change of an entity makes of it: see `Delta.find`."""
@@ -141,7 +137,7 @@ class Writer:
         return any(delta.touches(kind, guild) for delta in self._unwritten())
 
     def _unwritten(self) -> collections.Iterator[Delta]:
-        yield self._open
+        yield self.delta
         yield from reversed(self._closed)
         if self._writing is not None:
             yield self._writing
@@ -170,7 +166,7 @@ class Writer:
         """Write what is left, for at most `timeout` seconds, and stop."""
         try:
             async with asyncio.timeout(timeout):
-                while self._number_written < self._number_cut or self._open:
+                while self._number_written < self._number_cut or self.delta:
                     with contextlib.suppress(errors.BackendError):
                         await self.flush()
                     await asyncio.sleep(0 if self._failure is None else _PAUSES[0])

@@ -187,6 +187,7 @@ class GatewayControl:
     async def settle(self, *, within: float = 30.0) -> None:
         """Wait until the bots have received everything that was sent, and what they have asked for in turn.
 
+        What others send while it waits is not waited for, so it ends while `play` runs too.
         A shard that is reconnecting is waited for. Events are received when hikari has handed them to its event
         manager: its cache is up to date and listeners have been started, but a listener may still be at work. Member
         requests which hikari holds back for its own rate limit (117 a minute and shard) are not waited for.
@@ -219,13 +220,13 @@ class GatewayControl:
             await self._gateway.signal.until(
                 lambda: session.is_ready or session.id not in sessions, within=within, what="reconnecting"
             )
-            connection, sequence = session.connection, session.sequence
+            connection, asked = session.connection, session.asked
             # The second round catches what the bot has asked for when it got the last events.
             if (
                 connection is not None
                 and await connection.round_trip()
                 and await connection.round_trip()
-                and session.sequence == sequence
+                and session.asked == asked
             ):
                 return
 

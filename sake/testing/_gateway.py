@@ -5,13 +5,13 @@ from __future__ import annotations
 
 __all__ = ["Command", "Gateway"]
 
-import asyncio
 import itertools
 import logging
 import typing
 from collections import abc as collections
 
 import aiohttp
+import hikari
 import orjson
 from aiohttp import web
 
@@ -44,6 +44,13 @@ _AUTHENTICATION_FAILED: typing.Final = (4004, "Authentication failed.")
 _ALREADY_AUTHENTICATED: typing.Final = (4005, "Already authenticated.")
 _INVALID_SHARD: typing.Final = (4010, "Invalid shard.")
 _SESSION_ENDING_CODES: typing.Final = frozenset((1000, 1001))
+
+_REQUIRED: typing.Final[dict[int, frozenset[str]]] = {
+    _IDENTIFY: frozenset(("token", "intents")),
+    _RESUME: frozenset(("token", "session_id", "seq")),
+    _REQUEST_GUILD_MEMBERS: frozenset(("guild_id",)),
+    _REQUEST_CHANNEL_INFO: frozenset(("guild_id",)),
+}
 
 # Bursts are to reach the bot at once, so writing pauses only when this many bytes wait for the bot.
 _WRITE_BUFFER: typing.Final = 32 * 1024 * 1024
@@ -218,7 +225,10 @@ class Gateway:
                 await self._receive(connection, opcode, data)
 
     async def _receive(self, connection: _sessions.Connection, opcode: int, data: typing.Any, /) -> None:
-        if opcode == _HEARTBEAT:
+        fields = typing.cast("dict[str, object]", data) if isinstance(data, dict) else {}
+        if not _REQUIRED.get(opcode, frozenset()) <= fields.keys():
+            await connection.close(*_DECODE_ERROR)
+        elif opcode == _HEARTBEAT:
             connection.put_control(_HEARTBEAT_ACK)
             await connection.flush()
         elif opcode == _IDENTIFY:
@@ -234,6 +244,7 @@ class Gateway:
         self, connection: _sessions.Connection, session: _sessions.Session, opcode: int, data: typing.Any, /
     ) -> None:
         self.commands.append(Command(session.shard_id, opcode, data))
+        session.asked += 1
         if opcode == _REQUEST_GUILD_MEMBERS:
             for payload in _chunks.member_chunks(self._world, data):
                 session.put("GUILD_MEMBERS_CHUNK", orjson.dumps(payload))
@@ -293,16 +304,11 @@ class Gateway:
             resume_gateway_url=self.url,
         )
         session.put("READY", orjson.dumps(ready))
+        # All at once: an event that happens meanwhile must not overtake the GUILD_CREATE of its guild.
         for stub in ready["guilds"]:
-            guild = self._world.guilds.get(stub["id"])
-            if guild is None or not guild.available:
-                continue
-
-            payload = self._world.guild_create(guild.id)
-            if _intents.is_wanted("GUILD_CREATE", payload, session.intents, self._world.me["id"]):
+            payload = self._world.guild_create(stub["id"])
+            if self._world.guilds[stub["id"]].available and session.intents & hikari.Intents.GUILDS:
                 session.put("GUILD_CREATE", self._guild_create(session, payload))
-                await connection.flush()
-                await asyncio.sleep(0)
 
         await connection.flush()
         session.greeted = session.connection is connection

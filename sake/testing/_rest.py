@@ -20,7 +20,6 @@ if typing.TYPE_CHECKING:
 _Handler: typing.TypeAlias = "collections.Callable[[web.Request], collections.Awaitable[web.StreamResponse]]"
 
 PREFIX: typing.Final = "/api/v10"
-_MAX_BODY: typing.Final = 64 * 1024 * 1024
 _MAX_MEMBERS: typing.Final = 1_000
 _SESSION_STARTS: typing.Final = 1_000
 
@@ -85,7 +84,6 @@ class Rest:
         self.world = world
         self.gateway_url = ""
         self.requests: list[Request] = []
-        self.bodies: dict[int, typing.Any] = {}
         self.refusal: int | None = None
         self.application = world.payloads.application(
             id=world.me["id"],
@@ -131,9 +129,9 @@ class Rest:
             return await handler(request)
 
         path = request.path.removeprefix(PREFIX)
-        body = request["body"] = await _read_body(request)
-        self.requests.append(Request(request.method, path, body, dict(request.query)))
         try:
+            body = await read_body(request)
+            self.requests.append(Request(request.method, path, body, dict(request.query)))
             self._check(request, path)
             return await handler(request)
         except ApiError as error:
@@ -197,12 +195,12 @@ class Rest:
         return reply(self._commands.get(request.match_info.get("guild"), []))
 
     async def _put_commands(self, request: web.Request, /) -> web.Response:
-        commands = [self._register(request, command) for command in request["body"]]
+        commands = [self._register(request, command) for command in await read_body(request)]
         self._commands[request.match_info.get("guild")] = commands
         return reply(commands)
 
     async def _post_command(self, request: web.Request, /) -> web.Response:
-        command = self._register(request, request["body"])
+        command = self._register(request, await read_body(request))
         registered = self._commands.setdefault(request.match_info.get("guild"), [])
         registered[:] = [other for other in registered if other["name"] != command["name"]]
         registered.append(command)
@@ -276,7 +274,7 @@ class Rest:
         raise unknown("Invite", 10_006)
 
     async def _post_direct_channel(self, request: web.Request, /) -> web.Response:
-        recipient_id = str(request["body"]["recipient_id"])
+        recipient_id = str((await read_body(request))["recipient_id"])
         for channel in self.world.direct_channels.values():
             if channel["recipients"][0]["id"] == recipient_id:
                 return reply(channel)
@@ -290,14 +288,16 @@ class Rest:
         return reply(channel)
 
 
-async def _read_body(request: web.Request, /) -> typing.Any:
+async def read_body(request: web.Request, /) -> typing.Any:
+    """Read the JSON document of a request, also of a form, if there is one."""
     if request.content_type == "multipart/form-data":
         form = await request.post()
-        text = form.get("payload_json", "{}")
-        return orjson.loads(text) if isinstance(text, str) else None
+        part = form.get("payload_json")
+        data = None if isinstance(part, web.FileField) else part
+    else:
+        data = await request.read() if request.content_type == "application/json" else None
 
-    data = await request.read()
-    if not data or request.content_type != "application/json":
+    if not data:
         return None
 
     try:

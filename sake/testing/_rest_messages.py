@@ -107,21 +107,30 @@ class MessageRest(_rest.Rest):
     async def _list_messages(self, request: web.Request, /) -> web.Response:
         channel_id = request.match_info["channel"]
         _, guild = self.find_channel(channel_id)
-        written = [m for m in self._messages(guild).values() if m["channel_id"] == channel_id]
-        written.sort(key=lambda message: int(message["id"]), reverse=True)
-        return _rest.reply(written[: int(request.query.get("limit", _DEFAULT_LIMIT))])
+        after, before = (int(request.query[name]) if name in request.query else None for name in ("after", "before"))
+        written = [
+            message
+            for message in self._messages(guild).values()
+            if message["channel_id"] == channel_id
+            and (after is None or int(message["id"]) > after)
+            and (before is None or int(message["id"]) < before)
+        ]
+        # The page next to `after` is the oldest one, yet each page lists the newest message first.
+        written.sort(key=lambda message: int(message["id"]), reverse=after is None)
+        page = written[: int(request.query.get("limit", _DEFAULT_LIMIT))]
+        return _rest.reply(page if after is None else page[::-1])
 
     async def _get_message(self, request: web.Request, /) -> web.Response:
         return _rest.reply(self._find_message(request))
 
     async def _post_message(self, request: web.Request, /) -> web.Response:
         channel, guild = self.find_channel(request.match_info["channel"])
-        message = self._write(channel["id"], guild, request["body"] or {})
+        message = self._write(channel["id"], guild, await _rest.read_body(request) or {})
         await self._tell("MESSAGE_CREATE", message)
         return _rest.reply(message)
 
     async def _patch_message(self, request: web.Request, /) -> web.Response:
-        message = self._edited(self._find_message(request), request["body"] or {})
+        message = self._edited(self._find_message(request), await _rest.read_body(request) or {})
         await self._tell("MESSAGE_UPDATE", message)
         return _rest.reply(message)
 
@@ -192,7 +201,7 @@ class MessageRest(_rest.Rest):
             raise _rest.ApiError(400, 40_060, "Interaction has already been acknowledged.")
 
         responses = self._responses[token] = {}
-        body: _source.Payload = request["body"] or {}
+        body: _source.Payload = await _rest.read_body(request) or {}
         message = await self._respond(interaction, body)
         resource: _source.Payload = {"type": body.get("type")}
         if message is not None:
@@ -248,7 +257,7 @@ class MessageRest(_rest.Rest):
         if token not in self._responses:
             raise _rest.unknown("Webhook", 10_015)
 
-        message = await self._write_response(self._interactions[token], request["body"] or {})
+        message = await self._write_response(self._interactions[token], await _rest.read_body(request) or {})
         self._responses[token][message["id"]] = message
         return _rest.reply(message)
 
@@ -256,7 +265,7 @@ class MessageRest(_rest.Rest):
         return _rest.reply(self._find_response(request))
 
     async def _patch_response(self, request: web.Request, /) -> web.Response:
-        message = self._edited(self._find_response(request), request["body"] or {})
+        message = self._edited(self._find_response(request), await _rest.read_body(request) or {})
         message["flags"] &= ~_LOADING
         self._responses[request.match_info["token"]][request.match_info["message"]] = message
         await self._tell_unless_hidden("MESSAGE_UPDATE", message)

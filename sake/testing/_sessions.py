@@ -18,6 +18,9 @@ from aiohttp import web
 if typing.TYPE_CHECKING:
     from sake.testing import _transports
 
+# Compressing a frame of this many bytes takes so long that others should get their turn after it.
+_LARGE_FRAME: typing.Final = 65_536
+
 
 class Signal:
     """Wakes up whoever waits for a condition. Call `fire` after each change that a condition may depend on."""
@@ -108,13 +111,13 @@ class Connection:
 
     async def _send_queued(self) -> None:
         outbox, encode, send = self._outbox, self._encode, self.socket.send_frame
+        kind = aiohttp.WSMsgType.TEXT if encode is None else aiohttp.WSMsgType.BINARY
         try:
-            if encode is None:
-                while outbox:
-                    await send(outbox.popleft(), aiohttp.WSMsgType.TEXT)
-            else:
-                while outbox:
-                    await send(encode(outbox.popleft()), aiohttp.WSMsgType.BINARY)
+            while outbox:
+                frame = outbox.popleft()
+                await send(encode(frame) if encode is not None else frame, kind)
+                if len(frame) > _LARGE_FRAME:
+                    await asyncio.sleep(0)
         except ConnectionResetError:
             outbox.clear()
 
@@ -188,6 +191,7 @@ class Session:
 
     __slots__ = (
         "_log",
+        "asked",
         "connection",
         "greeted",
         "id",
@@ -207,6 +211,7 @@ class Session:
         self.intents = intents
         self.large_threshold = large_threshold
         self.sequence = 0
+        self.asked = 0
         self.greeted = False
         self.connection: Connection | None = None
         self._log: collections_.deque[bytes] = collections_.deque(maxlen=replay_limit)
@@ -232,7 +237,7 @@ class Session:
             The connection to flush, if there is one.
         """
         self.sequence += 1
-        frame = b'{"op":0,"s":%d,"t":"%s","d":%s}' % (self.sequence, name.encode(), data)
+        frame = b'{"op":0,"s":%d,"t":%s,"d":%s}' % (self.sequence, orjson.dumps(name), data)
         self._log.append(frame)
         if self.connection is not None:
             self.connection.put(frame)

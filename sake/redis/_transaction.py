@@ -1,0 +1,377 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A delta as one `MULTI`/`EXEC`, packed for the wire. Pure.
+
+Values travel in few commands with many fields, since the client pays for every reply it reads. What depends on what is
+stored (the channel an entity was in, the ids that a replacement drops) is left to a script in the same transaction,
+which saves a round trip. The script carries no values: Lua would copy each of them twice.
+"""
+
+from __future__ import annotations
+
+__all__ = ["SOURCE", "Scope", "Transaction", "pack"]
+
+import dataclasses
+import itertools
+import typing
+from collections import abc as collections
+
+from ._delta import Changes
+from ._keys import Keys
+from ._kinds import Kind
+from ._kinds import Shape
+
+AnyKind = Kind[typing.Any]
+
+SOURCE: typing.Final = """
+local args, at, last = ARGV, 1, #ARGV
+local call = redis.call
+local CHUNK = 4000
+
+local function each_of(name, key, list)
+  for first = 1, #list, CHUNK do
+    call(name, key, unpack(list, first, math.min(first + CHUNK - 1, #list)))
+  end
+end
+
+-- The scope at work: keys of its entities, of its lookup tables, and its guild. '' where the kind has none.
+local hash, single, owners, places, channels, guilds, guild
+
+local function leave(ids)
+  if owners ~= '' then each_of('HDEL', owners, ids) end
+  if places == '' then return end
+  for _, id in ipairs(ids) do
+    local channel = call('HGET', places, id)
+    if channel then call('HDEL', channels .. channel, id) end
+  end
+  each_of('HDEL', places, ids)
+end
+
+local function remove(ids)
+  if #ids == 0 then return end
+  if hash ~= '' then
+    each_of('HDEL', hash, ids)
+  else
+    for _, id in ipairs(ids) do call('UNLINK', single .. id) end
+  end
+  leave(ids)
+end
+
+local run = {}
+
+function run.scope()
+  hash, single, owners, places, channels, guilds, guild = unpack(args, at, at + 6)
+  at = at + 7
+end
+
+function run.clear()
+  if hash == '' or places ~= '' then
+    remove(call('HKEYS', hash == '' and places or hash))
+  elseif owners ~= '' then
+    each_of('HDEL', owners, call('HKEYS', hash))
+  end
+  if hash ~= '' then call('UNLINK', hash) end
+  if guilds ~= '' then call('SREM', guilds, guild) end
+end
+
+function run.empty()
+  remove(call('HKEYS', channels .. args[at]))
+  at = at + 1
+end
+
+function run.drop()
+  local count = tonumber(args[at])
+  local ids = {}
+  for i = 1, count do ids[i] = args[at + i] end
+  remove(ids)
+  at = at + 1 + count
+end
+
+function run.place()
+  local count = tonumber(args[at])
+  for i = at + 1, at + count, 2 do
+    local id, channel = args[i], args[i + 1]
+    local before = call('HGET', places, id)
+    if before and before ~= channel then call('HDEL', channels .. before, id) end
+    if channel ~= '' then
+      call('HSET', channels .. channel, id, guild)
+      call('HSET', places, id, channel)
+    elseif before then
+      call('HDEL', places, id)
+    end
+  end
+  at = at + 1 + count
+end
+
+function run.amend()
+  local key, count = args[at], tonumber(args[at + 1])
+  for i = at + 2, at + 1 + count, 2 do
+    if call('HEXISTS', key, args[i]) == 1 then call('HSET', key, args[i], args[i + 1]) end
+  end
+  at = at + 2 + count
+end
+
+function run.expire()
+  local lifetime, count = args[at], tonumber(args[at + 1])
+  for i = at + 2, at + 1 + count do call('PEXPIRE', args[i], lifetime) end
+  at = at + 2 + count
+end
+
+function run.rename()
+  if call('EXISTS', args[at]) == 1 then
+    call('RENAME', args[at], args[at + 1])
+    call('PERSIST', args[at + 1])
+  end
+  at = at + 2
+end
+
+while at <= last do
+  local step = run[args[at]]
+  at = at + 1
+  step()
+end
+"""
+
+_Argument = bytes | str | int
+
+
+@dataclasses.dataclass(slots=True)
+class Scope:
+    """The changes of one kind in one guild (or in none), settled: what goes, what is set, what is set if it exists."""
+
+    kind: AnyKind
+    guild: str
+    changes: Changes
+    lifetime: int
+    """Milliseconds that entries of the kind live; 0 for ever."""
+    drops: list[str]
+    puts: dict[str, bytes]
+    amends: dict[str, bytes]
+
+    def size(self) -> int:
+        """Return how many bytes the values take."""
+        return sum(map(len, self.puts.values()))
+
+    def __str__(self) -> str:
+        names = list(itertools.islice(self.changes.entries, 4))
+        listed = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+        return f"{self.kind.name} {listed}" + (f" of guild {self.guild}" if self.guild else "")
+
+
+def _bulk(argument: _Argument, /) -> bytes:
+    if isinstance(argument, str):
+        argument = argument.encode()
+    elif isinstance(argument, int):
+        argument = b"%d" % argument
+
+    return b"$%d\r\n%b\r\n" % (len(argument), argument)
+
+
+def pack(*arguments: _Argument) -> bytes:
+    """Return one command as the server reads it."""
+    return b"*%d\r\n" % len(arguments) + b"".join(map(_bulk, arguments))
+
+
+_MULTI: typing.Final = pack("MULTI")
+_EXEC: typing.Final = pack("EXEC")
+_EMPTY_SCRIPT: typing.Final = 3
+"""How many arguments a script call has that has nothing to do."""
+
+
+class _Command:
+    """Arguments of a command, or of a script, that is being put together."""
+
+    __slots__ = ("about", "count", "parts")
+
+    def __init__(self, about: Scope | str, *arguments: _Argument) -> None:
+        self.about = about
+        self.count = len(arguments)
+        self.parts: list[bytes] = [*map(_bulk, arguments)]
+
+    def add(self, *arguments: _Argument) -> None:
+        self.parts += map(_bulk, arguments)
+        self.count += len(arguments)
+
+    def add_fields(self, fields: collections.Iterable[tuple[str, bytes]], /) -> None:
+        packed = [b"$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(e), e.encode(), len(data), data) for e, data in fields]
+        self.parts += packed
+        self.count += 2 * len(packed)
+
+    def add_strings(self, strings: collections.Mapping[bytes, bytes], /) -> None:
+        self.parts += itertools.chain.from_iterable(strings.items())
+        self.count += 2 * len(strings)
+
+    def finish(self) -> list[bytes]:
+        return [b"*%d\r\n" % self.count, *self.parts]
+
+
+class Transaction:
+    """The changes of many scopes, to be written at once.
+
+    The order of effect is that of [Changes][sake.redis._delta.Changes]: first what goes, by the script and by plain
+    commands, then what is set.
+    """
+
+    __slots__ = ("_commands", "_guilds", "_has_msetex", "_keys", "_owners", "_script", "_strings", "about", "entries")
+
+    def __init__(self, keys: Keys, /, *, has_msetex: bool) -> None:
+        self._commands: list[_Command] = []
+        self._has_msetex = has_msetex
+        self._guilds: dict[str, list[str]] = {}
+        self._keys = keys
+        self._owners: dict[str, _Command] = {}
+        self._script = _Command("removals and lookups", "EVAL", SOURCE, 0)
+        self._strings: dict[int, dict[bytes, bytes]] = {}
+        self.about: list[Scope | str] = []
+        """After `finish`: what each command between `MULTI` and `EXEC` is about."""
+        self.entries: int = 0
+        """How many entries were added."""
+
+    def add(self, scope: Scope, /) -> None:
+        """Add the changes of one scope."""
+        kind = scope.kind
+        self.entries += len(scope.puts)
+        if kind.shape is Shape.SET:
+            self._add_marks(scope)
+            return
+
+        indexed = kind.in_guild and scope.guild != ""
+        if indexed and (kind.owned or kind.channel_of is not None or scope.changes.cleared):
+            self._add_scripted(scope)
+        elif scope.changes.cleared:
+            self._command(scope, "UNLINK", self._hash(scope))
+        elif scope.drops:
+            self._add_drops(scope)
+
+        if scope.amends:
+            self._add_amends(scope)
+        if not scope.puts:
+            return
+
+        if kind.shape is Shape.STRING:
+            self._add_strings(scope)
+        else:
+            self._command(scope, "HSET", self._hash(scope)).add_fields(scope.puts.items())
+        if indexed:
+            self._add_lookups(scope)
+
+    def add_staged(self, scope: Scope, staging: str, /) -> None:
+        """Put a hash that was filled beforehand in the place of a scope's own."""
+        self._add_scripted(scope)
+        self._script.add("rename", staging, self._hash(scope))
+        self._add_lookups(scope)
+
+    def finish(self) -> list[bytes]:
+        """Return the packed commands, from `MULTI` to `EXEC`."""
+        commands = [*self._commands, *self._owners.values()]
+        for kind, guilds in self._guilds.items():
+            commands.append(_Command(f"guilds with {kind} entries", "SADD", self._keys.guilds(kind), *guilds))
+
+        if self._script.count > _EMPTY_SCRIPT:
+            commands.insert(0, self._script)
+        for lifetime, strings in self._strings.items():
+            commands += self._finish_strings(lifetime, strings)
+
+        self.about = [command.about for command in commands]
+        return [_MULTI, *itertools.chain.from_iterable(command.finish() for command in commands), _EXEC]
+
+    def _finish_strings(self, lifetime: int, strings: dict[bytes, bytes], /) -> list[_Command]:
+        about = "entries with a lifetime"
+        if lifetime and self._has_msetex:
+            command = _Command(about, "MSETEX", len(strings))
+            command.add_strings(strings)
+            command.add("PX", lifetime)
+            return [command]
+
+        command = _Command(about, "MSET")
+        command.add_strings(strings)
+        if not lifetime:
+            return [command]
+
+        expire = _Command(about, "EVAL", SOURCE, 0, "expire", lifetime, len(strings))
+        expire.parts += strings
+        expire.count += len(strings)
+        return [command, expire]
+
+    def _hash(self, scope: Scope, /) -> str:
+        name, guild = scope.kind.name, scope.guild
+        return self._keys.in_guild(name, guild) if guild else self._keys.whole(name)
+
+    def _command(self, scope: Scope, *arguments: _Argument) -> _Command:
+        command = _Command(scope, *arguments)
+        self._commands.append(command)
+        return command
+
+    def _add_scripted(self, scope: Scope, /) -> None:
+        steps: list[_Argument] = []
+        if scope.changes.cleared:
+            steps.append("clear")
+        for channel in scope.changes.cleared_channels:
+            steps += ("empty", channel)
+        if scope.drops:
+            steps += ("drop", len(scope.drops), *scope.drops)
+        if scope.kind.channel_of is not None:
+            channels = scope.changes.channels.items()
+            places = [(e, channel or "") for e, channel in channels if e in scope.puts or e in scope.amends]
+            if places:
+                steps += ("place", 2 * len(places), *itertools.chain.from_iterable(places))
+
+        if steps:
+            self._script.add("scope", *self._names(scope), *steps)
+
+    def _names(self, scope: Scope, /) -> tuple[str, ...]:
+        kind, keys = scope.kind, self._keys
+        is_string, is_placed = kind.shape is Shape.STRING, kind.channel_of is not None
+        return (
+            "" if is_string else self._hash(scope),
+            keys.single(kind.name, "") if is_string else "",
+            keys.owners(kind.name) if kind.owned else "",
+            keys.channels_in_guild(kind.name, scope.guild) if is_placed else "",
+            keys.in_channel(kind.name, "") if is_placed else "",
+            keys.guilds(kind.name),
+            scope.guild,
+        )
+
+    def _add_drops(self, scope: Scope, /) -> None:
+        if scope.kind.shape is Shape.STRING:
+            self._command(scope, "UNLINK", *(self._keys.single(scope.kind.name, entity) for entity in scope.drops))
+        else:
+            self._command(scope, "HDEL", self._hash(scope), *scope.drops)
+
+    def _add_amends(self, scope: Scope, /) -> None:
+        if scope.kind.shape is Shape.STRING:
+            for entity, data in scope.amends.items():
+                self._command(scope, "SET", self._keys.single(scope.kind.name, entity), data, "XX", "KEEPTTL")
+        else:
+            self._script.add("amend", self._hash(scope), 2 * len(scope.amends))
+            self._script.add_fields(scope.amends.items())
+
+    def _add_strings(self, scope: Scope, /) -> None:
+        prefix = self._keys.single(scope.kind.name, "").encode()
+        packed = {
+            b"$%d\r\n%b%b\r\n" % (len(prefix) + len(entity), prefix, entity.encode()): b"$%d\r\n%b\r\n" % (len(data), data)
+            for entity, data in scope.puts.items()
+        }
+        lifetimes = scope.changes.lifetimes
+        if not lifetimes:
+            self._strings.setdefault(scope.lifetime, {}).update(packed)
+            return
+
+        for entity, (key, value) in zip(scope.puts, packed.items(), strict=True):
+            self._strings.setdefault(lifetimes.get(entity, scope.lifetime), {})[key] = value
+
+    def _add_lookups(self, scope: Scope, /) -> None:
+        name = scope.kind.name
+        self._guilds.setdefault(name, []).append(scope.guild)
+        if scope.kind.owned:
+            if name not in self._owners:
+                self._owners[name] = _Command(f"guilds of {name} entries", "HSET", self._keys.owners(name))
+            self._owners[name].add_fields(dict.fromkeys(scope.puts, scope.guild.encode()).items())
+
+    def _add_marks(self, scope: Scope, /) -> None:
+        key = self._keys.whole(scope.kind.name)
+        if scope.changes.cleared:
+            self._command(scope, "UNLINK", key)
+        if scope.drops:
+            self._command(scope, "SREM", key, *scope.drops)
+        if scope.puts:
+            self._command(scope, "SADD", key, *scope.puts)

@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Changes drawn at random, and what they come to: plain dictionaries that one change after another is applied to."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import typing
+from collections import abc as collections
+
+import hypothesis
+import orjson
+from hypothesis import strategies
+
+from sake.redis import _delta
+from sake.redis import _kinds
+
+Payload = dict[str, typing.Any]
+Kind = _kinds.Kind[typing.Any]
+Entry = tuple[Payload, int | None]
+"""A payload, and the lifetime it was given: milliseconds, 0 for none, [None][] for the kind's own."""
+
+SETTINGS: typing.Final = hypothesis.settings(deadline=None, max_examples=50)
+
+SHARD_COUNT: typing.Final = 2
+GUILDS: typing.Final = tuple(str(number << 22) for number in (1, 2, 3))
+CHANNELS: typing.Final = {guild: tuple(f"9{guild}{number}" for number in (1, 2)) for guild in GUILDS}
+
+OF_GUILDS: typing.Final = (
+    _kinds.MEMBERS,
+    _kinds.ROLES,
+    _kinds.THREADS,
+    _kinds.VOICE_STATES,
+    _kinds.INVITES,
+)
+OF_CHANNELS: typing.Final = (_kinds.THREADS, _kinds.VOICE_STATES, _kinds.INVITES)
+ABOUT_GUILDS: typing.Final = (_kinds.GUILDS, _kinds.UNAVAILABLE_GUILDS)
+KINDS: typing.Final = (*OF_GUILDS, *ABOUT_GUILDS, _kinds.MESSAGES)
+PATCHED: typing.Final = (_kinds.ROLES, _kinds.THREADS, _kinds.MEMBERS, _kinds.GUILDS, _kinds.MESSAGES)
+
+
+class Model:
+    """What a server holds, as dictionaries: kind and guild → entity → entry."""
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[Kind, str], dict[str, Entry]] = {}
+        self.registered: dict[Kind, set[str]] = {}
+        """Kind → guilds that may have entities of it, since they had some after everything of theirs was removed."""
+
+    def copy(self) -> Model:
+        return copy.deepcopy(self, {id(kind): kind for kind in KINDS})
+
+    def of(self, kind: Kind, guild: str, /) -> dict[str, Entry]:
+        return self.entries.setdefault((kind, guild), {})
+
+    def payload(self, kind: Kind, guild: str, entity: str, /) -> Payload | None:
+        entry = self.of(kind, guild).get(entity)
+        return None if entry is None else entry[0]
+
+    def payloads(self) -> dict[tuple[Kind, str], dict[str, Payload]]:
+        return {
+            scope: {entity: payload for entity, (payload, _) in found.items()}
+            for scope, found in self.entries.items()
+            if found
+        }
+
+    def set(self, kind: Kind, guild: str, entity: str, payload: Payload, lifetime: int | None = None, /) -> None:
+        self.of(kind, guild)[entity] = (payload, lifetime)
+        if kind.in_guild and guild:
+            self.registered.setdefault(kind, set()).add(guild)
+
+    def patch(self, kind: Kind, guild: str, entity: str, over: Payload, otherwise: Payload | None, /) -> None:
+        before = self.of(kind, guild).get(entity)
+        if before is not None:
+            self.of(kind, guild)[entity] = ({**before[0], **over}, before[1])
+        elif otherwise is not None:
+            self.set(kind, guild, entity, otherwise)
+
+    def clear(self, kind: Kind, guild: str, /) -> None:
+        self.of(kind, guild).clear()
+        self.registered.get(kind, set()).discard(guild)
+
+    def clear_channel(self, kind: Kind, guild: str, channel: str, /) -> None:
+        assert kind.channel_of is not None
+        found = self.of(kind, guild)
+        for entity in [entity for entity, (payload, _) in found.items() if kind.channel_of(payload) == channel]:
+            del found[entity]
+
+    def depart(self, departure: _delta.Departure, /) -> None:
+        for kind in KINDS:
+            for guild in GUILDS:
+                if not departure.covers(guild):
+                    continue
+                if kind.in_guild:
+                    self.clear(kind, guild)
+                elif kind.keyed_by_guild:
+                    self.of(kind, "").pop(guild, None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """One thing that an event says, to a model and to a delta."""
+
+    kind: Kind
+    guild: str
+
+    def happen(self, model: Model) -> None:
+        raise NotImplementedError
+
+    def describe(self, delta: _delta.Delta) -> None:
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class Put(Change):
+    entity: str
+    payload: Payload
+    lifetime: int | None = None
+
+    def happen(self, model: Model) -> None:
+        model.set(self.kind, self.guild, self.entity, self.payload, self.lifetime)
+
+    def describe(self, delta: _delta.Delta) -> None:
+        delta.put(self.kind, self.guild, self.entity, self.payload, self.lifetime)
+
+
+@dataclasses.dataclass(frozen=True)
+class Mark(Change):
+    entity: str
+
+    def happen(self, model: Model) -> None:
+        model.set(self.kind, self.guild, self.entity, {})
+
+    def describe(self, delta: _delta.Delta) -> None:
+        delta.mark(self.kind, self.entity)
+
+
+@dataclasses.dataclass(frozen=True)
+class Drop(Change):
+    entity: str
+
+    def happen(self, model: Model) -> None:
+        model.of(self.kind, self.guild).pop(self.entity, None)
+
+    def describe(self, delta: _delta.Delta) -> None:
+        delta.drop(self.kind, self.guild, self.entity)
+
+
+@dataclasses.dataclass(frozen=True)
+class Lay(Change):
+    entity: str
+    over: Payload
+    otherwise: Payload | None
+
+    def happen(self, model: Model) -> None:
+        model.patch(self.kind, self.guild, self.entity, self.over, self.otherwise)
+
+    def describe(self, delta: _delta.Delta) -> None:
+        delta.patch(self.kind, self.guild, self.entity, self.over, self.otherwise)
+
+
+@dataclasses.dataclass(frozen=True)
+class Replace(Change):
+    payloads: dict[str, Payload]
+
+    def happen(self, model: Model) -> None:
+        model.clear(self.kind, self.guild)
+        for entity, payload in self.payloads.items():
+            model.set(self.kind, self.guild, entity, payload)
+
+    def describe(self, delta: _delta.Delta) -> None:
+        delta.replace(self.kind, self.guild, self.payloads)
+
+
+@dataclasses.dataclass(frozen=True)
+class Clear(Change):
+    def happen(self, model: Model) -> None:
+        model.clear(self.kind, self.guild)
+
+    def describe(self, delta: _delta.Delta) -> None:
+        delta.clear(self.kind, self.guild)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClearChannel(Change):
+    channel: str
+
+    def happen(self, model: Model) -> None:
+        model.clear_channel(self.kind, self.guild, self.channel)
+
+    def describe(self, delta: _delta.Delta) -> None:
+        delta.clear_channel(self.kind, self.guild, self.channel)
+
+
+@dataclasses.dataclass(frozen=True)
+class Forget(Change):
+    """The bot left a guild."""
+
+    def happen(self, model: Model) -> None:
+        if self.kind.in_guild:
+            model.clear(self.kind, self.guild)
+        else:
+            model.of(self.kind, "").pop(self.guild, None)
+
+    def describe(self, delta: _delta.Delta) -> None:
+        delta.forget_guild(self.kind, self.guild)
+
+
+@dataclasses.dataclass(frozen=True)
+class Depart(Change):
+    """A shard says which guilds it has. Only a new delta can be told."""
+
+    departure: _delta.Departure
+
+    def happen(self, model: Model) -> None:
+        model.depart(self.departure)
+
+    def describe(self, delta: _delta.Delta) -> None:
+        assert not delta.kinds
+        delta.departures.append(self.departure)
+
+
+def apply(delta: _delta.Delta, model: Model, /) -> None:
+    """Do to a model what a delta says, by its description and nothing else."""
+    for departure in delta.departures:
+        model.depart(departure)
+
+    for kind, scopes in delta.kinds.items():
+        for guild, changes in scopes.items():
+            if changes.cleared:
+                model.clear(kind, guild)
+            for channel in changes.cleared_channels:
+                model.clear_channel(kind, guild, channel)
+            for entity, entry in changes.entries.items():
+                _apply_entry(model, kind, guild, entity, entry, changes.lifetimes.get(entity))
+
+
+def _apply_entry(
+    model: Model, kind: Kind, guild: str, entity: str, entry: bytes | _delta.Patch | None, lifetime: int | None, /
+) -> None:
+    if entry is None:
+        model.of(kind, guild).pop(entity, None)
+    elif isinstance(entry, bytes):
+        model.set(kind, guild, entity, read(entry), lifetime)
+    elif entry.base is _delta.UNKNOWN:
+        model.patch(kind, guild, entity, dict(entry.over), None if entry.otherwise is None else dict(entry.otherwise))
+    elif isinstance(entry.base, bytes):
+        model.set(kind, guild, entity, {**read(entry.base), **entry.over}, lifetime)
+    elif entry.otherwise is not None:
+        model.set(kind, guild, entity, dict(entry.otherwise))
+
+
+def read(data: bytes, /) -> Payload:
+    """Decode what a delta holds; a mark holds nothing."""
+    return orjson.loads(data) if data else {}
+
+
+def describe(changes: collections.Iterable[Change], /) -> list[_delta.Delta]:
+    """Describe changes as a writer's events do: a shard that says which guilds it has begins a new delta."""
+    deltas = [_delta.Delta(orjson.dumps)]
+    for change in changes:
+        if isinstance(change, Depart) and deltas[-1]:
+            deltas.append(_delta.Delta(orjson.dumps))
+        change.describe(deltas[-1])
+
+    return deltas
+
+
+def entities_of(kind: Kind, guild: str, /) -> tuple[str, ...]:
+    """Return the ids that entities of a kind may have: an id is never in two guilds where it is found by itself."""
+    if kind.keyed_by_guild:
+        return GUILDS
+    if kind.owned or kind is _kinds.INVITES:
+        return tuple(f"{GUILDS.index(guild) + 1}{number}" for number in range(4))
+
+    return ("100", "101", "102", "103")
+
+
+def scopes() -> list[tuple[Kind, str]]:
+    """Return every kind in every guild, and with "" the kinds that have no guilds."""
+    found = [(kind, guild) for kind in OF_GUILDS for guild in GUILDS]
+    return found + [(kind, "") for kind in (*ABOUT_GUILDS, _kinds.MESSAGES)]
+
+
+_FIELDS: typing.Final = strategies.dictionaries(
+    strategies.sampled_from(["a", "b", "c"]), strategies.integers(0, 9) | strategies.just([]), max_size=3
+)
+_LIFETIMES: typing.Final = strategies.sampled_from([None, None, 0, 50_000])
+
+
+@strategies.composite
+def _payloads(draw: strategies.DrawFn, kind: Kind, guild: str, entity: str) -> Payload:
+    payload: Payload = {"id": entity, **draw(_FIELDS)}
+    if kind is _kinds.THREADS:
+        # A thread stays in its channel for as long as it lives.
+        payload["parent_id"] = CHANNELS[guild][int(entity) % 2]
+    elif kind is _kinds.VOICE_STATES:
+        payload["channel_id"] = draw(strategies.sampled_from(CHANNELS[guild]))
+    elif kind is _kinds.INVITES:
+        payload["channel_id"] = draw(strategies.sampled_from([*CHANNELS[guild], None]))
+
+    return payload
+
+
+@strategies.composite
+def _sets(draw: strategies.DrawFn, kind: Kind, guild: str) -> Change:
+    entity = draw(strategies.sampled_from(entities_of(kind, guild)))
+    if kind is _kinds.UNAVAILABLE_GUILDS:
+        return Mark(kind, guild, entity)
+
+    lifetime = None if kind.lifetime is None else draw(_LIFETIMES)
+    return Put(kind, guild, entity, draw(_payloads(kind, guild, entity)), lifetime)
+
+
+@strategies.composite
+def _lays(draw: strategies.DrawFn, kind: Kind, guild: str) -> Change:
+    entity = draw(strategies.sampled_from(entities_of(kind, guild)))
+    if draw(strategies.booleans()):
+        return Lay(kind, guild, entity, draw(_FIELDS), None)
+
+    payload = draw(_payloads(kind, guild, entity))
+    return Lay(kind, guild, entity, payload, payload)
+
+
+@strategies.composite
+def _replaces(draw: strategies.DrawFn, kind: Kind, guild: str) -> Change:
+    ids = draw(strategies.sets(strategies.sampled_from(entities_of(kind, guild))))
+    return Replace(kind, guild, {entity: draw(_payloads(kind, guild, entity)) for entity in sorted(ids)})
+
+
+@strategies.composite
+def _departs(draw: strategies.DrawFn) -> Change:
+    guilds = frozenset(draw(strategies.sets(strategies.sampled_from(GUILDS))))
+    shard_id = draw(strategies.integers(0, SHARD_COUNT - 1))
+    return Depart(_kinds.GUILDS, "", _delta.Departure(shard_id, SHARD_COUNT, guilds))
+
+
+@strategies.composite
+def changes(draw: strategies.DrawFn, among: list[tuple[Kind, str]], *, departures: bool = True) -> Change:
+    """Draw one change to some of the kinds and guilds."""
+    if departures and draw(strategies.integers(0, 14)) == 0:
+        return draw(_departs())
+
+    kind, guild = draw(strategies.sampled_from(among))
+    options = [_sets(kind, guild), _sets(kind, guild)]
+    entity = strategies.sampled_from(entities_of(kind, guild))
+    options.append(entity.map(lambda drawn: Drop(kind, guild, drawn)))
+    if kind in PATCHED:
+        options += [_lays(kind, guild)] * 2
+    if kind.in_guild:
+        options += [strategies.just(Clear(kind, guild)), strategies.just(Forget(kind, guild))]
+    if kind.in_guild and kind is not _kinds.INVITES:
+        options.append(_replaces(kind, guild))
+    if kind in OF_CHANNELS:
+        options.append(strategies.sampled_from(CHANNELS[guild]).map(lambda drawn: ClearChannel(kind, guild, drawn)))
+    if kind in ABOUT_GUILDS:
+        options.append(strategies.sampled_from(GUILDS).map(lambda drawn: Forget(kind, drawn)))
+
+    return draw(strategies.one_of(options))
+
+
+@strategies.composite
+def several_streams(draw: strategies.DrawFn, count: int, *, departures: bool = True) -> list[list[Change]]:
+    """Draw several runs of changes, of which most concern the same few entities, in the order in which they happen."""
+    kinds = draw(strategies.sets(strategies.sampled_from(KINDS), min_size=1, max_size=2))
+    guilds = draw(strategies.sets(strategies.sampled_from(GUILDS), min_size=1, max_size=2))
+    among = [(kind, guild) for kind, guild in scopes() if kind in kinds and guild in {"", *guilds}]
+    stream = strategies.lists(changes(among, departures=departures), max_size=15)
+    return [draw(stream) for _ in range(count)]
+
+
+def streams(*, departures: bool = True) -> strategies.SearchStrategy[list[Change]]:
+    """Draw changes in the order in which they happen."""
+    return several_streams(1, departures=departures).map(lambda drawn: drawn[0])

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fixtures: a clean server, a bot that is not started, caches filled by its event manager.
+
+All tests run on the bundled Valkey. Those marked `every_server` also run on the machine's `redis-server` where there is
+one, and on the server that the environment variable `SAKE_TEST_REDIS` names; those marked `fakeredis` on that too.
+Every test finds all databases of its server empty.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import typing
+from collections import abc as collections
+
+import hikari
+import pytest
+import pytest_asyncio
+import redis.asyncio
+from _support import gateway
+from _support import servers
+
+import sake.redis
+from sake import testing
+
+RawDatabase = collections.Callable[[int], redis.asyncio.Redis]
+"""Makes clients that look at one database of the server."""
+
+
+class MakeCache(typing.Protocol):
+    """Opens a cache on the test's server, which is closed when the test ends."""
+
+    async def __call__(
+        self, cls: typing.Any = ..., /, *, bot: hikari.GatewayBot | None = ..., fed: bool = ..., **options: typing.Any
+    ) -> typing.Any: ...
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "server" in metafunc.fixturenames:
+        marks = {mark.name for mark in metafunc.definition.iter_markers()}
+        found = servers.names(every_server="every_server" in marks, fake="fakeredis" in marks)
+        metafunc.parametrize("server", found, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def valkey() -> collections.Iterator[servers.Server]:
+    with servers.run_valkey() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis7() -> collections.Iterator[servers.Server]:
+    with servers.run_redis() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def extra() -> servers.Server:
+    assert servers.EXTRA_URL
+    return servers.Server("extra", servers.EXTRA_URL)
+
+
+@pytest.fixture(name="fakeredis")
+def fake_redis() -> servers.Server:
+    import fakeredis
+
+    return servers.Server("fakeredis", "redis://localhost", fakeredis.FakeServer())
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest) -> servers.Server:
+    """The server that the test runs on, emptied."""
+    found: servers.Server = request.getfixturevalue(request.param)
+    found.clean()
+    return found
+
+
+@pytest.fixture
+def redis_url(server: servers.Server) -> str:
+    """The address of the test's server."""
+    return server.url
+
+
+@pytest.fixture
+def bot() -> hikari.GatewayBot:
+    """A bot that is not started, caches nothing itself and has all intents."""
+    return gateway.make_bot()
+
+
+@pytest.fixture
+def shard() -> gateway.Shard:
+    """What stands for the only shard."""
+    return gateway.Shard()
+
+
+@pytest.fixture
+def feed(bot: hikari.GatewayBot, shard: gateway.Shard) -> gateway.Feed:
+    """Gives an event to the bot: `feed("GUILD_CREATE", payload)`."""
+    return gateway.Feed(bot, shard)
+
+
+@pytest.fixture
+def payloads() -> testing.Payloads:
+    """Builds payloads."""
+    return testing.Payloads(seed=1)
+
+
+@pytest_asyncio.fixture
+async def make_cache(server: servers.Server, bot: hikari.GatewayBot) -> collections.AsyncIterator[MakeCache]:
+    """Opens caches: `await make_cache()`, `await make_cache(sake.redis.RoleCache, database=3)`.
+
+    They are filled by `bot` unless another `bot=` is given, or `fed=False`; all other options are the cache's.
+    """
+    default_bot = bot
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def make(
+            cls: type[typing.Any] = sake.redis.RedisCache,
+            /,
+            *,
+            bot: hikari.GatewayBot | None = None,
+            fed: bool = True,
+            **options: typing.Any,
+        ) -> typing.Any:
+            app = bot or default_bot
+            cache = cls(server.url, app, app.event_manager if fed else None, **{**server.options, **options})
+            return await stack.enter_async_context(cache)
+
+        yield make
+
+
+@pytest_asyncio.fixture
+async def cache(make_cache: MakeCache) -> sake.redis.RedisCache:
+    """A cache of everything with the default layout, filled by `bot`."""
+    return await make_cache()
+
+
+@pytest_asyncio.fixture
+async def raw_database(server: servers.Server) -> collections.AsyncIterator[RawDatabase]:
+    """Makes clients that look at one database of the server: `raw_database(7)`."""
+    async with contextlib.AsyncExitStack() as stack:
+        clients: dict[int, redis.asyncio.Redis] = {}
+
+        def client(database: int) -> redis.asyncio.Redis:
+            if database not in clients:
+                clients[database] = server.client(database)
+                stack.push_async_callback(clients[database].aclose)
+            return clients[database]
+
+        yield client
+
+
+@pytest.fixture
+def raw(raw_database: RawDatabase) -> redis.asyncio.Redis:
+    """A client that looks at database 0 of the server."""
+    return raw_database(0)

@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Changes as data: merged in any way, they come to what they do one after the other."""
+
+from __future__ import annotations
+
+import itertools
+import typing
+
+import hypothesis
+import orjson
+import pytest
+from _support import deltas
+from hypothesis import strategies
+
+from sake.redis import _delta
+from sake.redis import _kinds
+
+GUILD, OTHER_GUILD, _ = deltas.GUILDS
+CHANNEL, OTHER_CHANNEL = deltas.CHANNELS[GUILD]
+Streams = list[list[deltas.Change]]
+
+
+def _new() -> _delta.Delta:
+    return _delta.Delta(orjson.dumps)
+
+
+def _model(changes: list[deltas.Change]) -> deltas.Model:
+    model = deltas.Model()
+    for change in changes:
+        change.happen(model)
+
+    return model
+
+
+def _joined(parts: list[_delta.Delta]) -> _delta.Delta:
+    whole = _new()
+    for part in parts:
+        whole.then(part, deltas.KINDS)
+
+    return whole
+
+
+def _is_true(delta: _delta.Delta, before: deltas.Model, after: deltas.Model, kind: deltas.Kind, guild: str, entity: str) -> bool:
+    found = delta.find(kind, guild, entity)
+    payload = after.payload(kind, guild, entity)
+    if found is _delta.UNKNOWN:
+        return True
+    if found is _delta.UNTOUCHED:
+        return payload == before.payload(kind, guild, entity)
+    if not isinstance(found, _delta.Patch):
+        return payload == (None if found is None else deltas.read(found))
+    if isinstance(found.base, bytes):
+        return payload == {**deltas.read(found.base), **found.over}
+    if found.base is None:
+        return payload == found.otherwise
+
+    return payload is None or all(payload[name] == value for name, value in found.over.items())
+
+
+@deltas.SETTINGS
+@hypothesis.given(deltas.several_streams(2))
+def test_a_delta_comes_to_what_its_changes_do_one_by_one(streams: Streams) -> None:
+    before, changes = streams
+    expected, found = _model(before + changes), _model(before)
+    for delta in deltas.describe(changes):
+        deltas.apply(delta, found)
+
+    assert found.payloads() == expected.payloads()
+
+
+@deltas.SETTINGS
+@hypothesis.given(deltas.several_streams(4))
+def test_joined_deltas_come_to_what_they_do_one_after_the_other(streams: Streams) -> None:
+    before, *parts = streams
+    expected, found = _model(before + list(itertools.chain.from_iterable(parts))), _model(before)
+    deltas.apply(_joined([delta for part in parts for delta in deltas.describe(part)]), found)
+    assert found.payloads() == expected.payloads()
+
+
+@deltas.SETTINGS
+@hypothesis.given(deltas.several_streams(4))
+def test_it_does_not_matter_which_deltas_are_joined_first(streams: Streams) -> None:
+    before, one, two, three = streams
+    left, right = _model(before), _model(before)
+    deltas.apply(_joined([_joined(deltas.describe(one + two)), *deltas.describe(three)]), left)
+    deltas.apply(_joined([*deltas.describe(one), _joined(deltas.describe(two + three))]), right)
+    assert left.payloads() == right.payloads()
+
+
+@deltas.SETTINGS
+@hypothesis.given(deltas.several_streams(2))
+def test_lifetimes_are_those_of_the_last_change(streams: Streams) -> None:
+    before, changes = streams
+    expected, found = _model(before + changes), _model(before)
+    deltas.apply(_joined(deltas.describe(changes)), found)
+    assert {scope: entries for scope, entries in found.entries.items() if entries} == {
+        scope: entries for scope, entries in expected.entries.items() if entries
+    }
+
+
+@deltas.SETTINGS
+@hypothesis.given(deltas.several_streams(2))
+def test_what_is_found_never_contradicts_what_happened(streams: Streams) -> None:
+    before, changes = streams
+    start = _model(before)
+    now, delta = start.copy(), _new()
+    for change in changes:
+        change.happen(now)
+        delta.then(*_parts(change))
+        for kind, guild in deltas.scopes():
+            for entity in deltas.entities_of(kind, guild):
+                assert _is_true(delta, start, now, kind, guild, entity), (change, kind.name, guild, entity)
+
+
+def _parts(change: deltas.Change) -> tuple[_delta.Delta, tuple[deltas.Kind, ...]]:
+    (delta,) = deltas.describe([change])
+    return delta, deltas.KINDS
+
+
+@deltas.SETTINGS
+@hypothesis.given(deltas.several_streams(2))
+def test_what_has_changed_is_touched(streams: Streams) -> None:
+    before, changes = streams
+    start, end = _model(before), _model(before + changes)
+    delta = _joined(deltas.describe(changes))
+    for kind, guild in deltas.scopes():
+        if start.of(kind, guild) != end.of(kind, guild):
+            assert delta.touches(kind, guild)
+            assert delta.touches(kind)
+            assert delta
+
+
+@deltas.SETTINGS
+@hypothesis.given(deltas.streams(departures=False))
+def test_the_owner_of_what_is_set_is_its_guild(changes: list[deltas.Change]) -> None:
+    delta = _joined(deltas.describe(changes))
+    for (kind, guild), entities in _model(changes).payloads().items():
+        for entity in entities if kind.owned else ():
+            assert delta.owners[kind, entity] == guild
+
+
+@deltas.SETTINGS
+@hypothesis.given(deltas.streams())
+def test_the_size_covers_the_bytes_that_are_held(changes: list[deltas.Change]) -> None:
+    delta = _joined(deltas.describe(changes))
+    held = sum(
+        len(entry)
+        for guilds in delta.kinds.values()
+        for found in guilds.values()
+        for entry in found.entries.values()
+        if isinstance(entry, bytes)
+    )
+    assert delta.size >= held
+    delta.measure()
+    assert delta.size >= held
+    assert (delta.size > 0) == bool(delta.kinds)
+
+
+@deltas.SETTINGS
+@hypothesis.given(deltas.streams(), strategies.floats(0, 1))
+def test_shrinking_gives_up_what_is_set_and_nothing_else(changes: list[deltas.Change], part: float) -> None:
+    delta = _joined(deltas.describe(changes))
+    delta.measure()
+    limit, before = int(delta.size * part), _entries(delta)
+    dropped = delta.shrink(limit)
+    after = _entries(delta)
+    given_up = before.keys() - after.keys()
+    assert len(given_up) == dropped
+    assert all(before[name] is not None for name in given_up)
+    assert all(after[name] is before[name] for name in after)
+    assert delta.size <= limit or not any(entry is not None for entry in after.values())
+    size = delta.size
+    delta.measure()
+    assert delta.size <= max(size, limit)
+
+
+def _entries(delta: _delta.Delta) -> dict[tuple[deltas.Kind, str, str], object]:
+    return {
+        (kind, guild, entity): entry
+        for kind, guilds in delta.kinds.items()
+        for guild, found in guilds.items()
+        for entity, entry in found.entries.items()
+    }
+
+
+def test_shrinking_gives_up_the_oldest_first() -> None:
+    delta = _new()
+    for number in range(10):
+        delta.put(_kinds.MESSAGES, "", str(number), {"content": "x" * 1_000})
+
+    delta.measure()
+    dropped = delta.shrink(delta.size // 2)
+    assert 5 <= dropped <= 6
+    assert list(delta.changes(_kinds.MESSAGES, "").entries) == [str(number) for number in range(dropped, 10)]
+
+
+def test_a_new_delta_is_empty_and_knows_nothing() -> None:
+    delta = _new()
+    assert not delta
+    assert delta.count() == 0
+    assert delta.size == 0
+    assert not delta.touches(_kinds.ROLES)
+    assert delta.find(_kinds.ROLES, GUILD, "1") is _delta.UNTOUCHED
+
+
+def test_changes_of_one_entity_take_one_place_and_the_last_counts() -> None:
+    delta = _new()
+    for number in range(100):
+        delta.put(_kinds.MEMBERS, GUILD, "5", {"nick": str(number)})
+
+    assert delta.count() == 1
+    assert delta.find(_kinds.MEMBERS, GUILD, "5") == orjson.dumps({"nick": "99"})
+
+
+def test_a_burst_of_partial_updates_ends_on_the_last() -> None:
+    delta = _new()
+    delta.put(_kinds.MESSAGES, "", "5", {"id": "5", "content": "", "pinned": False})
+    for number in range(10):
+        delta.patch(_kinds.MESSAGES, "", "5", {"content": str(number)})
+
+    model = deltas.Model()
+    deltas.apply(delta, model)
+    assert model.payload(_kinds.MESSAGES, "", "5") == {"id": "5", "content": "9", "pinned": False}
+
+
+def test_a_partial_update_never_brings_back_what_was_deleted() -> None:
+    delta = _new()
+    delta.drop(_kinds.MESSAGES, "", "5")
+    delta.patch(_kinds.MESSAGES, "", "5", {"content": "again"})
+    assert delta.find(_kinds.MESSAGES, "", "5") is None
+
+
+def test_a_deletion_cancels_what_was_set_before() -> None:
+    delta = _new()
+    delta.put(_kinds.ROLES, GUILD, "5", {"id": "5"})
+    delta.drop(_kinds.ROLES, GUILD, "5")
+    assert delta.find(_kinds.ROLES, GUILD, "5") is None
+
+
+def test_replacing_drops_what_is_not_listed_and_says_so() -> None:
+    delta = _new()
+    delta.replace(_kinds.ROLES, GUILD, {"5": {"id": "5"}})
+    assert delta.find(_kinds.ROLES, GUILD, "5") == orjson.dumps({"id": "5"})
+    assert delta.find(_kinds.ROLES, GUILD, "6") is None
+    assert delta.find(_kinds.ROLES, OTHER_GUILD, "6") is _delta.UNTOUCHED
+
+
+def test_emptying_a_channel_takes_those_that_were_set_in_it_and_not_those_that_left_it() -> None:
+    delta = _new()
+    delta.put(_kinds.VOICE_STATES, GUILD, "5", {"channel_id": CHANNEL})
+    delta.put(_kinds.VOICE_STATES, GUILD, "6", {"channel_id": CHANNEL})
+    delta.put(_kinds.VOICE_STATES, GUILD, "6", {"channel_id": OTHER_CHANNEL})
+    delta.clear_channel(_kinds.VOICE_STATES, GUILD, CHANNEL)
+    assert delta.find(_kinds.VOICE_STATES, GUILD, "5") is None
+    assert delta.find(_kinds.VOICE_STATES, GUILD, "6") == orjson.dumps({"channel_id": OTHER_CHANNEL})
+    assert delta.find(_kinds.VOICE_STATES, GUILD, "7") is _delta.UNKNOWN
+
+
+def test_nothing_is_certain_about_what_a_departure_may_have_taken() -> None:
+    delta = _new()
+    delta.departures.append(_delta.Departure(0, 1, frozenset()))
+    assert delta
+    assert delta.touches(_kinds.ROLES, GUILD)
+    assert delta.find(_kinds.ROLES, GUILD, "5") is _delta.UNKNOWN
+
+
+@pytest.mark.parametrize(("shard_id", "covered"), [(0, OTHER_GUILD), (1, GUILD)])
+def test_a_departure_covers_the_guilds_of_its_shard_that_are_not_listed(shard_id: int, covered: str) -> None:
+    nothing_left = _delta.Departure(shard_id, 2, frozenset())
+    assert nothing_left.covers(covered)
+    assert not _delta.Departure(shard_id, 2, frozenset({covered})).covers(covered)
+    assert not _delta.Departure(1 - shard_id, 2, frozenset()).covers(covered)
+
+
+@deltas.SETTINGS
+@hypothesis.given(strategies.lists(strategies.integers(0, 2**63 - 1).map(str), max_size=20), strategies.integers(1, 20))
+def test_every_unlisted_guild_is_covered_by_exactly_one_shard(guilds: list[str], shard_count: int) -> None:
+    departures = [_delta.Departure(shard_id, shard_count, frozenset()) for shard_id in range(shard_count)]
+    for guild in guilds:
+        assert sum(departure.covers(guild) for departure in departures) == 1
+
+
+def test_a_payload_is_read_when_it_is_described_and_never_changed() -> None:
+    payload: dict[str, typing.Any] = {"id": "5", "tags": {"bot_id": "7"}}
+    delta = _new()
+    delta.put(_kinds.ROLES, GUILD, "5", payload)
+    payload["tags"]["bot_id"] = "8"
+    assert delta.find(_kinds.ROLES, GUILD, "5") == b'{"id":"5","tags":{"bot_id":"7"}}'
+    assert payload == {"id": "5", "tags": {"bot_id": "8"}}
+
+
+def test_what_cannot_be_encoded_changes_nothing() -> None:
+    delta = _new()
+    delta.put(_kinds.ROLES, GUILD, "5", {"id": "5"})
+    for describe in (
+        lambda: delta.put(_kinds.ROLES, GUILD, "5", {"id": object()}),
+        lambda: delta.replace(_kinds.ROLES, GUILD, {"6": {"id": "6"}, "7": {"id": object()}}),
+    ):
+        with pytest.raises(TypeError):
+            describe()
+
+    assert delta.find(_kinds.ROLES, GUILD, "5") == orjson.dumps({"id": "5"})
+    assert delta.find(_kinds.ROLES, GUILD, "6") is _delta.UNTOUCHED
+    assert delta.count() == 1
