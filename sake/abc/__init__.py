@@ -12,8 +12,10 @@ out what is not stored, and methods that remove entities do nothing about it.
 from __future__ import annotations
 
 __all__ = [
+    "ApplicationCache",
     "Cache",
     "CacheIterator",
+    "DMChannelCache",
     "EmojiCache",
     "ExpireT",
     "GuildCache",
@@ -45,6 +47,7 @@ __all__ = [
     "VoiceStateCache",
 ]
 
+from sake.abc._applications import ApplicationCache
 from sake.abc._base import CacheIterator
 from sake.abc._base import ExpireT
 from sake.abc._base import Resource
@@ -54,6 +57,7 @@ from sake.abc._channels import GuildChannelCache
 from sake.abc._channels import RefGuildChannelCache
 from sake.abc._channels import RefThreadCache
 from sake.abc._channels import ThreadCache
+from sake.abc._dm_channels import DMChannelCache
 from sake.abc._emojis import EmojiCache
 from sake.abc._emojis import RefEmojiCache
 from sake.abc._emojis import RefStickerCache

@@ -7,7 +7,9 @@ __all__ = ["Cache", "RefCache"]
 
 import abc
 
+from sake.abc import _applications
 from sake.abc import _channels
+from sake.abc import _dm_channels
 from sake.abc import _emojis
 from sake.abc import _guilds
 from sake.abc import _invites
@@ -20,6 +22,8 @@ from sake.abc import _voices
 
 
 class Cache(
+    _applications.ApplicationCache,
+    _dm_channels.DMChannelCache,
     _guilds.GuildCache,
     _emojis.EmojiCache,
     _channels.GuildChannelCache,
@@ -42,6 +46,8 @@ class Cache(
 
 class RefCache(
     Cache,
+    _applications.ApplicationCache,
+    _dm_channels.DMChannelCache,
     _guilds.GuildCache,
     _emojis.RefEmojiCache,
     _channels.RefGuildChannelCache,

@@ -15,6 +15,8 @@ __all__ = [
     "DEFAULT_FAST_EXPIRE",
     "DEFAULT_INVITE_EXPIRE",
     "DEFAULT_SLOW_EXPIRE",
+    "ApplicationCache",
+    "DMChannelCache",
     "EmojiCache",
     "GuildCache",
     "GuildChannelCache",
@@ -33,10 +35,12 @@ __all__ = [
     "VoiceStateCache",
 ]
 
+from ._applications import ApplicationCache
 from ._cache import RedisCache
 from ._channels import GuildChannelCache
 from ._channels import ThreadCache
 from ._client import ResourceClient
+from ._dm_channels import DMChannelCache
 from ._emojis import EmojiCache
 from ._emojis import StickerCache
 from ._expiry import DEFAULT_EXPIRE

@@ -7,8 +7,10 @@ __all__ = ["RedisCache"]
 
 from sake import abc
 
+from ._applications import ApplicationCache
 from ._channels import GuildChannelCache
 from ._channels import ThreadCache
+from ._dm_channels import DMChannelCache
 from ._emojis import EmojiCache
 from ._emojis import StickerCache
 from ._guilds import GuildCache
@@ -22,6 +24,8 @@ from ._voices import VoiceStateCache
 
 
 class RedisCache(
+    ApplicationCache,
+    DMChannelCache,
     GuildCache,
     EmojiCache,
     GuildChannelCache,

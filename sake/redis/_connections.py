@@ -51,7 +51,7 @@ _CONNECT_TIMEOUT: typing.Final = 5.0
 class ReplyError(Exception):
     """What the server answered instead of a result."""
 
-    def __init__(self, cause: redis.ResponseError, /) -> None:
+    def __init__(self, cause: redis.ResponseError | str, /) -> None:
         super().__init__(str(cause))
         self.is_temporary: typing.Final[bool] = isinstance(cause, _TEMPORARY) or bool(_TEMPORARY_CODE.search(str(cause)))
         """Whether the same request may succeed later."""

@@ -34,6 +34,8 @@ class ResourceIndex(enum.IntEnum):
     MESSAGE = 10
     THREAD = 11
     STICKER = 12
+    APPLICATION = 13
+    DM_CHANNEL = 14
 
 
 def check_namespace(namespace: str | None, /) -> str | None:

@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 __all__ = [
+    "APPLICATIONS",
+    "AUTHORIZATIONS",
     "CHANNELS",
     "COMPLETE_MEMBER_LISTS",
+    "DM_CHANNELS",
+    "DM_CHANNELS_BY_USER",
     "EMOJIS",
     "GUILDS",
     "INVITES",
@@ -34,10 +38,12 @@ from ._codec import Payload
 from ._expiry import DEFAULT_EXPIRE
 from ._expiry import DEFAULT_FAST_EXPIRE
 from ._expiry import DEFAULT_INVITE_EXPIRE
+from ._expiry import DEFAULT_SLOW_EXPIRE
 from ._keys import ResourceIndex
 
 _T_co = typing.TypeVar("_T_co", covariant=True)
 
+_NO_TIME: typing.Final = "1970-01-01T00:00:00+00:00"
 _OWN_ID_UNKNOWN: typing.Final = hikari.Snowflake(0)
 
 
@@ -148,6 +154,22 @@ def _build_guild(factory: hikari.api.EntityFactory, payload: Payload, _: str, /)
     return factory.deserialize_gateway_guild(payload, user_id=_OWN_ID_UNKNOWN).guild()
 
 
+def _build_application(factory: hikari.api.EntityFactory, payload: Payload, _: str, /) -> hikari.Application:
+    return factory.deserialize_application(payload)
+
+
+def _build_authorization(
+    factory: hikari.api.EntityFactory, payload: Payload, _: str, /
+) -> hikari.AuthorizationApplication:
+    # hikari builds these only as part of what a token may do, which nothing here is about.
+    information: dict[str, typing.Any] = {"application": payload, "scopes": [], "expires": _NO_TIME}
+    return factory.deserialize_authorization_information(information).application
+
+
+def _build_dm_channel(factory: hikari.api.EntityFactory, payload: Payload, _: str, /) -> hikari.DMChannel:
+    return factory.deserialize_dm(payload)
+
+
 def _build_nothing(_: hikari.api.EntityFactory, __: Payload, ___: str, /) -> None:
     return None
 
@@ -200,3 +222,32 @@ ME: typing.Final = Kind("me", ResourceIndex.USER, Shape.HASH, _build_me, noun="O
 GUILDS: typing.Final = Kind("guild", ResourceIndex.GUILD, Shape.HASH, _build_guild, keyed_by_guild=True, noun="Guild")
 UNAVAILABLE_GUILDS: typing.Final = Kind("guild-unavailable", ResourceIndex.GUILD, Shape.SET, _build_nothing, keyed_by_guild=True)
 COMPLETE_MEMBER_LISTS: typing.Final = Kind("member-complete", ResourceIndex.MEMBER, Shape.SET, _build_nothing, keyed_by_guild=True)
+APPLICATIONS: typing.Final = Kind(
+    "application",
+    ResourceIndex.APPLICATION,
+    Shape.STRING,
+    _build_application,
+    lifetime=DEFAULT_SLOW_EXPIRE,
+    numeric=False,
+    noun="Application",
+)
+AUTHORIZATIONS: typing.Final = Kind(
+    "authorization",
+    ResourceIndex.APPLICATION,
+    Shape.STRING,
+    _build_authorization,
+    lifetime=DEFAULT_SLOW_EXPIRE,
+    numeric=False,
+    noun="Application",
+)
+DM_CHANNELS: typing.Final = Kind(
+    "dm_channel",
+    ResourceIndex.DM_CHANNEL,
+    Shape.STRING,
+    _build_dm_channel,
+    lifetime=DEFAULT_SLOW_EXPIRE,
+    noun="Direct message channel",
+)
+DM_CHANNELS_BY_USER: typing.Final = Kind(
+    "dm_channel-user", ResourceIndex.DM_CHANNEL, Shape.STRING, _build_nothing, lifetime=DEFAULT_SLOW_EXPIRE
+)

@@ -24,6 +24,7 @@ from ._kinds import COMPLETE_MEMBER_LISTS
 from ._kinds import MEMBERS
 from ._kinds import PRESENCES
 
+_GUILD_MEMBERS: typing.Final = int(hikari.Intents.GUILD_MEMBERS)
 _CHUNK_ON_CREATE: typing.Final = "chunk_on_create"
 _MOST_MEMBERS_OF_A_QUERY: typing.Final = 100
 """A request by name or by ids is answered with at most so many, so a longer answer is the whole list."""
@@ -151,7 +152,7 @@ class MemberCache(ResourceClient, abc.MemberCache):
     @on("INTERACTION_CREATE", "MESSAGE_CREATE", "MESSAGE_REACTION_ADD", "TYPING_START")
     def _plan_member_seen(self, payload: Payload, delta: Delta, shard: hikari.api.GatewayShard, /) -> None:
         member = payload.get("member")
-        if not member or not payload.get("guild_id") or shard.intents & hikari.Intents.GUILD_MEMBERS:
+        if not member or not payload.get("guild_id") or int(shard.intents) & _GUILD_MEMBERS:
             return
 
         user = member.get("user") or payload.get("author")

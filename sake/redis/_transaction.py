@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A delta as one `MULTI`/`EXEC`, packed for the wire. Pure.
 
-Values travel in few commands with many fields, since the client pays for every reply it reads. What depends on what is
-stored (the channel an entity was in, the ids that a replacement drops) is left to a script in the same transaction,
-which saves a round trip. The script carries no values: Lua would copy each of them twice.
+The client pays for every reply it reads, and the server for every value that Lua copies. So what has many fields
+goes in commands of its own, and one script in the same transaction does all the rest: what has few fields, and what
+depends on what is stored (the channel an entity was in, the ids that a replacement drops).
 """
 
 from __future__ import annotations
@@ -24,8 +24,18 @@ AnyKind = Kind[typing.Any]
 
 SOURCE: typing.Final = """
 local args, at, last = ARGV, 1, #ARGV
-local call = redis.call
 local CHUNK = 4000
+local failed = {}
+
+-- One key that is not ours must not keep the others from being written.
+local function call(name, key, ...)
+  local answer = redis.pcall(name, key, ...)
+  if type(answer) == 'table' and answer.err then
+    failed[#failed + 1] = name .. ' ' .. key .. ': ' .. answer.err
+    return false
+  end
+  return answer
+end
 
 local function each_of(name, key, list)
   for first = 1, #list, CHUNK do
@@ -65,16 +75,16 @@ end
 
 function run.clear()
   if hash == '' or places ~= '' then
-    remove(call('HKEYS', hash == '' and places or hash))
+    remove(call('HKEYS', hash == '' and places or hash) or {})
   elseif owners ~= '' then
-    each_of('HDEL', owners, call('HKEYS', hash))
+    each_of('HDEL', owners, call('HKEYS', hash) or {})
   end
   if hash ~= '' then call('UNLINK', hash) end
   if guilds ~= '' then call('SREM', guilds, guild) end
 end
 
 function run.empty()
-  remove(call('HKEYS', channels .. args[at]))
+  remove(call('HKEYS', channels .. args[at]) or {})
   at = at + 1
 end
 
@@ -102,12 +112,30 @@ function run.place()
   at = at + 1 + count
 end
 
+function run.put()
+  local key, count = args[at], tonumber(args[at + 1])
+  call('HSET', key, unpack(args, at + 2, at + 1 + count))
+  at = at + 2 + count
+end
+
+function run.delete()
+  local key, count = args[at], tonumber(args[at + 1])
+  call('HDEL', key, unpack(args, at + 2, at + 1 + count))
+  at = at + 2 + count
+end
+
 function run.amend()
   local key, count = args[at], tonumber(args[at + 1])
   for i = at + 2, at + 1 + count, 2 do
     if call('HEXISTS', key, args[i]) == 1 then call('HSET', key, args[i], args[i + 1]) end
   end
   at = at + 2 + count
+end
+
+function run.renew()
+  local count = tonumber(args[at])
+  for i = at + 1, at + count, 2 do call('SET', args[i], args[i + 1], 'XX', 'KEEPTTL') end
+  at = at + 1 + count
 end
 
 function run.expire()
@@ -129,6 +157,8 @@ while at <= last do
   at = at + 1
   step()
 end
+
+return failed
 """
 
 _Argument = bytes | str | int
@@ -173,6 +203,8 @@ def pack(*arguments: _Argument) -> bytes:
 
 _MULTI: typing.Final = pack("MULTI")
 _EXEC: typing.Final = pack("EXEC")
+_MANY: typing.Final = 16
+"""How many fields make a command of its own cheaper than a step of the script."""
 _EMPTY_SCRIPT: typing.Final = 3
 """How many arguments a script call has that has nothing to do."""
 
@@ -249,6 +281,9 @@ class Transaction:
 
         if kind.shape is Shape.STRING:
             self._add_strings(scope)
+        elif len(scope.puts) < _MANY:
+            self._script.add("put", self._hash(scope), 2 * len(scope.puts))
+            self._script.add_fields(scope.puts.items())
         else:
             self._command(scope, "HSET", self._hash(scope)).add_fields(scope.puts.items())
         if indexed:
@@ -334,13 +369,16 @@ class Transaction:
     def _add_drops(self, scope: Scope, /) -> None:
         if scope.kind.shape is Shape.STRING:
             self._command(scope, "UNLINK", *(self._keys.single(scope.kind.name, entity) for entity in scope.drops))
+        elif len(scope.drops) < _MANY:
+            self._script.add("delete", self._hash(scope), len(scope.drops), *scope.drops)
         else:
             self._command(scope, "HDEL", self._hash(scope), *scope.drops)
 
     def _add_amends(self, scope: Scope, /) -> None:
         if scope.kind.shape is Shape.STRING:
-            for entity, data in scope.amends.items():
-                self._command(scope, "SET", self._keys.single(scope.kind.name, entity), data, "XX", "KEEPTTL")
+            keys = (self._keys.single(scope.kind.name, entity) for entity in scope.amends)
+            self._script.add("renew", 2 * len(scope.amends))
+            self._script.add_fields(zip(keys, scope.amends.values(), strict=True))
         else:
             self._script.add("amend", self._hash(scope), 2 * len(scope.amends))
             self._script.add_fields(scope.amends.items())

@@ -203,7 +203,7 @@ class Writer:
 
         for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
             try:
-                await self._batches.write(delta)
+                await self._batches.write(delta, self._closed[0] if self._closed else None)
                 break
             except errors.BackendError as exc:
                 self._fail(exc)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Streams that a bot could receive in theory: few ids, so that everything collides with everything.
 
-An event is made of a number and of the messages so far. Leaving out numbers gives another valid stream, which lets
-hypothesis shrink one.
+An event is made of a number and of the messages so far. Other numbers always give a valid stream too, which
+lets hypothesis shrink one.
 """
 
 from __future__ import annotations
@@ -78,7 +78,10 @@ class Adversary:
         self._draws = [draw for draw, weight in _WEIGHTS.items() for _ in range(weight)]
 
     def event(self, number: int, /) -> Event:
-        """Draw the event of a number."""
+        """Draw the event of a number; that of 0 has no effect."""
+        if not number:
+            return "RESUMED", {"_trace": []}, SHARDS[0]
+
         self._random.seed(number)
         draw = self._pick(self._draws)
         guild = self._below(_GUILDS)
@@ -128,7 +131,8 @@ class Adversary:
         return {**self._channels[kind], "id": _id(guild, 4, number), "name": self._name()}
 
     def _build_thread(self, guild: int, number: int) -> Payload:
-        parent = _id(guild, 4, self._below(4))
+        # A thread never moves to another channel.
+        parent = _id(guild, 4, (0, 3, 0)[number])
         thread = {**self._thread, "id": _id(guild, 5, number), "parent_id": parent, "name": self._name()}
         return {**thread, "member_count": self._below(50)}
 
@@ -149,7 +153,7 @@ class Adversary:
 
     def _build_message(self, guild: int, number: int) -> Payload:
         place = {"id": _id(guild, 6, number), "channel_id": _id(guild, 4, 0), "guild_id": GUILD_IDS[guild]}
-        member = self._build_member(guild, self._below(4))
+        member = self._build_member(guild, number)
         message = {**self._message, **place, "author": member.pop("user"), "content": self._name(), "member": member}
         if self._below(2):
             message["mentions"] = [self._build_user(self._below(4))]
@@ -384,3 +388,25 @@ _WEIGHTS: typing.Final = {
     Adversary._voice_state_update: 7,
 }
 """How often each kind of event is drawn."""
+
+
+def every_id() -> dict[str, list[typing.Any]]:
+    """Return the ids that a stream can have, by the names of the kinds in `_support.snapshots`."""
+    users = [int(_id(900, 0, number)) for number in range(4)]
+    found: dict[str, list[typing.Any]] = {"invites": [], "messages": []}
+    for guild, guild_id in enumerate(GUILD_IDS):
+        here = int(guild_id)
+        for name, kind, limit in (
+            ("roles", 1, 3),
+            ("emojis", 2, 2),
+            ("stickers", 3, 2),
+            ("channels", 4, 4),
+            ("threads", 5, 3),
+        ):
+            found.setdefault(name, []).extend((here, int(_id(guild, kind, number))) for number in range(limit))
+        for name in ("members", "presences", "voice states"):
+            found.setdefault(name, []).extend((here, user) for user in users)
+        found["messages"] += [int(_id(guild, 6, number)) for number in range(4)]
+        found["invites"] += [f"code-{guild}{number}" for number in range(3)]
+
+    return found

@@ -145,7 +145,8 @@ def _complete_lists_of_update(_: Oracle, given: Payload, __: gateway.Shard) -> N
 def _clear_lists(oracle: Oracle, payload: Payload, given: Payload) -> None:
     if not payload.get("unavailable"):
         for name, clear in _CLEAR.items():
-            if payload.get(name) is not None and not given.get(name):
+            known = [entity for entity in given.get(name) or () if name != "channels" or entity["type"] in _KNOWN_CHANNELS]
+            if payload.get(name) is not None and not known:
                 getattr(oracle.cache, clear)(int(payload["id"]))
 
 
@@ -265,6 +266,10 @@ def _remove_traces_of_member(oracle: Oracle, payload: Payload, _: object) -> Non
     oracle.cache.delete_voice_state(guild, user)
 
 
+def _forget_voice_state(oracle: Oracle, given: Payload, _: gateway.Shard) -> None:
+    oracle.cache.delete_voice_state(int(given["guild_id"]), int(given["user_id"]))
+
+
 def _set_member_of_voice_state(oracle: Oracle, payload: Payload, _: object) -> None:
     if member := payload.get("member"):
         guild = hikari.Snowflake(payload["guild_id"])
@@ -318,7 +323,8 @@ DIFFERENCES: typing.Final = (
     ),
     Difference(
         "empty lists",
-        "An empty list in a payload says that there are none. hikari's cache keeps what was there before.",
+        "An empty list in a payload says that there are none. hikari's cache keeps what was there before, and also where "
+        "it does not know the types of all that are listed.",
         ("GUILD_CREATE",),
         before=_given,
         after=_clear_lists,
@@ -414,6 +420,12 @@ DIFFERENCES: typing.Final = (
         "The member in a voice state is whole, and so stored. hikari's cache has it as a reference only.",
         ("VOICE_STATE_UPDATE",),
         after=_set_member_of_voice_state,
+    ),
+    Difference(
+        "voice state that gets a member",
+        "hikari's cache does not count the member of a voice state that had none before, and later loses the member.",
+        ("VOICE_STATE_UPDATE",),
+        before=_forget_voice_state,
     ),
     Difference(
         "member of a message",

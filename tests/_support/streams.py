@@ -220,6 +220,9 @@ class HandWritten:
         joined = p.guild()
         del joined["unavailable"]
         self._add("GUILD_CREATE", joined)
+        invite = p.invite(guild_id=joined["id"])
+        self._add("INVITE_CREATE", invite)
+        self._add("INVITE_CREATE", invite)
         self._add("GUILD_DELETE", {"id": joined["id"]})
         self._add("GUILD_DELETE", {"id": joined["id"]})
         self._add("GUILD_DELETE", {"id": p.snowflake()})
@@ -299,6 +302,10 @@ class HandWritten:
         self._add("VOICE_STATE_UPDATE", self._in_guild(state, member=stranger))
         memberless = p.voice_state(channel_id=self._other_voice["id"])
         self._add("VOICE_STATE_UPDATE", self._in_guild(memberless))
+        elsewhere = {**p.voice_state(user_id=stranger["user"]["id"]), "guild_id": self._other_guild["id"]}
+        self._add("VOICE_STATE_UPDATE", elsewhere)
+        self._add("VOICE_STATE_UPDATE", {**elsewhere, "member": stranger})
+        self._add("GUILD_CREATE", {**self._other_guild, "members": [stranger], "voice_states": [p.voice_state()]})
         left = self._in_guild(p.left_voice_state(user_id=self._people[5]["user"]["id"]), member=self._people[5])
         self._add("VOICE_STATE_UPDATE", left)
         self._add("VOICE_STATE_UPDATE", left)

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The second process of a demo, as seen from the first."""
+
+from __future__ import annotations
+
+__all__ = ["ReaderError", "ReaderProcess"]
+
+import asyncio
+import collections as collections_
+import contextlib
+import os
+import pathlib
+import sys
+import typing
+from collections import abc as collections
+
+import orjson
+
+import sake
+from sake.cli import _comparison
+
+if typing.TYPE_CHECKING:
+    import types
+
+    import typing_extensions
+
+_CLOSE_SECONDS: typing.Final = 5.0
+_LONGEST_LINE: typing.Final = 2**28
+_LAST_WORDS: typing.Final = 12
+_MODULE: typing.Final = "sake.cli._reader"
+
+
+class ReaderError(Exception):
+    """The second process has ended though it should not have."""
+
+
+class ReaderProcess:
+    """Starts the second process, listens to what it reports, and ends it.
+
+    Parameters
+    ----------
+    **options
+        What its cache is made with, apart from the application; JSON has to be able to express it.
+    """
+
+    __slots__ = (
+        "_last_words",
+        "_listeners",
+        "_options",
+        "_process",
+        "_verdicts",
+        "counts",
+        "error",
+        "errors",
+        "reads",
+    )
+
+    def __init__(self, **options: object) -> None:
+        self.counts: dict[str, int] = {}
+        """How many entities of each kind it sees."""
+        self.error = ""
+        """The last failure to read, in words."""
+        self.errors = 0
+        """How often it failed to read."""
+        self.reads = 0
+        """How many entities it has read."""
+        self._last_words: collections_.deque[str] = collections_.deque(maxlen=_LAST_WORDS)
+        self._listeners: list[asyncio.Task[None]] = []
+        self._options = options
+        self._process: asyncio.subprocess.Process | None = None
+        self._verdicts: asyncio.Queue[_comparison.Verdict | None] = asyncio.Queue()
+
+    async def __aenter__(self) -> typing_extensions.Self:
+        pipe = asyncio.subprocess.PIPE
+        process = self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            "-m",
+            _MODULE,
+            env=_build_environment(),
+            limit=_LONGEST_LINE,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            # Ctrl-C is for the first process, which then closes this one's standard input.
+            start_new_session=True,
+        )
+        # Both are there, as pipes were asked for.
+        output, messages = typing.cast("tuple[asyncio.StreamReader, ...]", (process.stdout, process.stderr))
+        self._listeners = [
+            asyncio.create_task(self._listen(output), name="sake demo reports of the reader"),
+            asyncio.create_task(self._note(messages), name="sake demo messages of the reader"),
+        ]
+        await self._send(self._options)
+        return self
+
+    async def __aexit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: types.TracebackType | None,
+        /,
+    ) -> None:
+        process = self._process
+        if process is None:
+            return
+
+        try:
+            if process.stdin is not None:
+                process.stdin.close()
+
+            # One that does not end by itself is ended below.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), _CLOSE_SECONDS)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+
+            await process.wait()
+            for listener in self._listeners:
+                await listener
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.returncode is None
+
+    async def compare_guild(self, truth: collections.Mapping[str, typing.Any], /) -> _comparison.Verdict:
+        """Let it compare a guild; from then on it reads nothing else.
+
+        Parameters
+        ----------
+        truth
+            What `sake.cli._truth.of_guild` made.
+
+        Returns
+        -------
+        Verdict
+            What it found.
+
+        Raises
+        ------
+        ReaderError
+            If the process ends instead.
+        """
+        return await self._order({"guild": truth})
+
+    async def compare_rest(self, truth: collections.Mapping[str, typing.Any], /) -> _comparison.Verdict:
+        """Let it compare what belongs to no guild, after all guilds.
+
+        Parameters
+        ----------
+        truth
+            What `sake.cli._truth.of_rest` made.
+
+        Returns
+        -------
+        Verdict
+            What it found.
+
+        Raises
+        ------
+        ReaderError
+            If the process ends instead.
+        """
+        return await self._order({"rest": truth})
+
+    async def _order(self, order: dict[str, typing.Any], /) -> _comparison.Verdict:
+        await self._send(order)
+        verdict = await self._verdicts.get()
+        if verdict is None:
+            # For whoever asks next.
+            self._verdicts.put_nowait(None)
+            raise ReaderError("\n".join(("The second process ended:", *(self._last_words or ("without a word",)))))
+
+        return verdict
+
+    async def _send(self, order: object, /) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                self._process.stdin.write(orjson.dumps(order) + b"\n")
+                await self._process.stdin.drain()
+
+    async def _listen(self, output: asyncio.StreamReader, /) -> None:
+        while line := await output.readline():
+            message = orjson.loads(line)
+            if "verdict" in message:
+                verdict = message["verdict"]
+                verdict["compared"] = collections_.Counter(verdict["compared"])
+                self._verdicts.put_nowait(_comparison.Verdict(**verdict))
+            else:
+                load = message["load"]
+                self.reads, self.errors, self.error = load["reads"], load["errors"], load["error"]
+                self.counts = load["counts"]
+
+        self._verdicts.put_nowait(None)
+
+    async def _note(self, messages: asyncio.StreamReader, /) -> None:
+        while line := await messages.readline():
+            self._last_words.append(line.decode(errors="replace").rstrip())
+
+
+def _build_environment() -> dict[str, str]:
+    """Let the other interpreter find this very package, wherever it is run from."""
+    folder = str(pathlib.Path(sake.__file__).parent.parent)
+    path = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{path}" if path else folder}

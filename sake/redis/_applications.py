@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The bot's own application."""
+
+from __future__ import annotations
+
+__all__ = ["ApplicationCache"]
+
+import asyncio
+import contextlib
+import typing
+from collections import abc as collections
+
+import hikari
+import typing_extensions
+
+from sake import abc
+from sake import errors
+
+from . import _models
+from . import _stores
+from ._client import ResourceClient
+from ._codec import Payload
+from ._delta import Delta
+from ._engine import Engine
+from ._events import on
+from ._expiry import to_lifetime
+from ._keys import ResourceIndex
+from ._kinds import APPLICATIONS
+from ._kinds import AUTHORIZATIONS
+
+_OWN: typing.Final = "own"
+
+
+class ApplicationCache(ResourceClient, abc.ApplicationCache):
+    """Redis implementation of [sake.abc.ApplicationCache][]."""
+
+    __slots__ = ()
+
+    @classmethod
+    @typing_extensions.override
+    def index(cls) -> collections.Sequence[ResourceIndex]:
+        return (ResourceIndex.APPLICATION,)
+
+    @classmethod
+    @typing_extensions.override
+    def _kinds(cls) -> collections.Sequence[typing.Any]:
+        return (APPLICATIONS, AUTHORIZATIONS)
+
+    def with_application_expire(self, expire: abc.ExpireT, /) -> typing_extensions.Self:
+        """Set how long the application is kept before Discord is asked for it again.
+
+        Parameters
+        ----------
+        expire : sake.abc.ExpireT
+            Seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever, [None][] goes back to
+            the default: `default_expire` if it was given, else a week.
+
+        Returns
+        -------
+        Self
+            The client, to chain calls.
+
+        Raises
+        ------
+        ValueError
+            If it is not positive.
+        TypeError
+            If it is neither seconds, a time delta nor [None][].
+        """
+        self._set_lifetime(APPLICATIONS, expire)
+        self._set_lifetime(AUTHORIZATIONS, expire)
+        return self
+
+    @on("READY")
+    def _plan_application_checked(self, payload: Payload, _: Delta, __: hikari.api.GatewayShard, /) -> None:
+        # This application has its id and flags only, so it is no replacement for a stored one. But it tells when the
+        # bot's token is now that of another application, whose owner is not the stored one.
+        engine, own = self._engine(), str(payload["application"]["id"])
+        engine.spawn("sake application check", _forget_others(engine, own))
+
+    @typing_extensions.override
+    async def delete_application(self) -> None:
+        await _stores.write(self._engine(), _drop)
+
+    @typing_extensions.override
+    async def get_application(self) -> hikari.Application:
+        return await _stores.get(self._engine(), APPLICATIONS, "", _OWN)
+
+    @typing_extensions.override
+    async def get_authorization_application(self) -> hikari.AuthorizationApplication:
+        engine = self._engine()
+        fallback, data = await asyncio.gather(
+            _stores.find(engine, APPLICATIONS, "", _OWN), _stores.find(engine, AUTHORIZATIONS, "", _OWN)
+        )
+        data = data or fallback
+        if data is None:
+            error_message = "The application is not stored, neither as it is nor as part of an authorization"
+            raise errors.EntryNotFound(error_message)
+
+        return engine.codec.build(
+            lambda payload: AUTHORIZATIONS.build(engine.factory, payload, ""), data, f"{AUTHORIZATIONS.name} {_OWN}"
+        )
+
+    @typing_extensions.override
+    async def fetch_application(self) -> hikari.Application:
+        async with self._fetching:
+            with contextlib.suppress(errors.EntryNotFound, errors.InvalidDataFound):
+                return await self.get_application()
+
+            if self.app.rest.token_type is not hikari.TokenType.BOT:
+                error_message = "The application is not stored, and only a bot's token can ask Discord for it"
+                raise errors.EntryNotFound(error_message)
+
+            try:
+                application = await self.app.rest.fetch_application()
+            except hikari.HikariError as exc:
+                raise _refused(exc) from exc
+
+            await self._keep(self.set_application(application))
+            return application
+
+    @typing_extensions.override
+    async def fetch_authorization_application(self) -> hikari.AuthorizationApplication:
+        if self.app.rest.token_type is hikari.TokenType.BOT:
+            with contextlib.suppress(errors.EntryNotFound, errors.InvalidDataFound):
+                return await self.get_authorization_application()
+
+            await self.fetch_application()
+            return await self.get_authorization_application()
+
+        async with self._fetching:
+            with contextlib.suppress(errors.EntryNotFound, errors.InvalidDataFound):
+                return await self.get_authorization_application()
+
+            try:
+                application = (await self.app.rest.fetch_authorization()).application
+            except hikari.HikariError as exc:
+                raise _refused(exc) from exc
+
+            await self._keep(self.set_authorization_application(application))
+            return application
+
+    async def set_application(
+        self, application: Payload | hikari.Application, /, *, expire_time: abc.ExpireT = None
+    ) -> None:
+        """Store the application, in place of what was stored of it.
+
+        Parameters
+        ----------
+        application : collections.Mapping[str, typing.Any] | hikari.Application
+            The application as Discord sends it through REST, or the model that hikari made of that. It is not changed.
+        expire_time : sake.abc.ExpireT
+            How long to keep it: seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever,
+            [None][] means as long as was set by `with_application_expire`.
+
+        Raises
+        ------
+        ValueError
+            If the payload has no `id` or no `owner` (those of gateway events have none), or the expire time is not
+            positive.
+        TypeError
+            If the expire time is neither seconds, a time delta nor [None][].
+        sake.errors.ClosedClient
+            If the client is not open.
+        sake.errors.BackendError
+            If the server is away. The application is kept and will be written.
+        """
+        model = isinstance(application, hikari.Application)
+        payload = _models.application_payload(application) if model else dict(application)
+        for name in ("id", "owner"):
+            _stores.key_of(payload, name)
+
+        lifetime = to_lifetime(expire_time, "expire_time")
+        await _stores.write(self._engine(), lambda delta: delta.put(APPLICATIONS, "", _OWN, payload, lifetime))
+
+    async def set_authorization_application(
+        self, application: Payload | hikari.AuthorizationApplication, /, *, expire_time: abc.ExpireT = None
+    ) -> None:
+        """Store the application as a process without the bot's token sees it.
+
+        Parameters
+        ----------
+        application : collections.Mapping[str, typing.Any] | hikari.AuthorizationApplication
+            The `application` of what Discord tells about an authorization, or the model that hikari made of it. It is
+            not changed.
+        expire_time : sake.abc.ExpireT
+            How long to keep it: seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever,
+            [None][] means as long as was set by `with_application_expire`.
+
+        Raises
+        ------
+        ValueError
+            If the payload has no `id`, or the expire time is not positive.
+        TypeError
+            If the expire time is neither seconds, a time delta nor [None][].
+        sake.errors.ClosedClient
+            If the client is not open.
+        sake.errors.BackendError
+            If the server is away. The application is kept and will be written.
+        """
+        model = isinstance(application, hikari.AuthorizationApplication)
+        payload = _models.authorization_payload(application) if model else dict(application)
+        _stores.key_of(payload, "id")
+        lifetime = to_lifetime(expire_time, "expire_time")
+        await _stores.write(self._engine(), lambda delta: delta.put(AUTHORIZATIONS, "", _OWN, payload, lifetime))
+
+    async def _keep(self, writing: collections.Awaitable[None], /) -> None:
+        # What was fetched is there for the caller whether or not the server has it yet.
+        with contextlib.suppress(errors.BackendError):
+            await writing
+
+
+def _drop(delta: Delta, /) -> None:
+    delta.drop(APPLICATIONS, "", _OWN)
+    delta.drop(AUTHORIZATIONS, "", _OWN)
+
+
+def _refused(exc: hikari.HikariError, /) -> errors.EntryNotFound:
+    error_message = f"The application is not stored, and Discord cannot be asked for it ({type(exc).__name__}: {exc})"
+    return errors.EntryNotFound(error_message, exception=exc)
+
+
+async def _forget_others(engine: Engine, own: str, /) -> None:
+    for kind in (APPLICATIONS, AUTHORIZATIONS):
+        data = await _stores.find(engine, kind, "", _OWN)
+        if data is not None and str(engine.codec.load(data, kind.name)["id"]) != own:
+            await _stores.write(engine, _drop)
+            return

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Direct message channels of the bot."""
+
+from __future__ import annotations
+
+__all__ = ["DMChannelCache"]
+
+import contextlib
+import typing
+from collections import abc as collections
+
+import hikari
+import typing_extensions
+
+from sake import abc
+from sake import errors
+
+from . import _models
+from . import _stores
+from ._client import ResourceClient
+from ._client import is_complete_user
+from ._codec import Payload
+from ._delta import Delta
+from ._events import on
+from ._expiry import to_lifetime
+from ._keys import ResourceIndex
+from ._kinds import DM_CHANNELS
+from ._kinds import DM_CHANNELS_BY_USER
+
+_BOT_DM: typing.Final = 1
+"""Where an interaction happened: in the channel of its user and the bot, not in one of two other users."""
+
+
+class DMChannelCache(ResourceClient, abc.DMChannelCache):
+    """Redis implementation of [sake.abc.DMChannelCache][]."""
+
+    __slots__ = ()
+
+    @classmethod
+    @typing_extensions.override
+    def index(cls) -> collections.Sequence[ResourceIndex]:
+        return (ResourceIndex.DM_CHANNEL,)
+
+    @classmethod
+    @typing_extensions.override
+    def _kinds(cls) -> collections.Sequence[typing.Any]:
+        return (DM_CHANNELS, DM_CHANNELS_BY_USER)
+
+    def with_dm_channel_expire(self, expire: abc.ExpireT, /) -> typing_extensions.Self:
+        """Set how long direct message channels are kept after they were last used.
+
+        Parameters
+        ----------
+        expire : sake.abc.ExpireT
+            Seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever, [None][] goes back to
+            the default: `default_expire` if it was given, else a week.
+
+        Returns
+        -------
+        Self
+            The client, to chain calls.
+
+        Raises
+        ------
+        ValueError
+            If it is not positive.
+        TypeError
+            If it is neither seconds, a time delta nor [None][].
+        """
+        self._set_lifetime(DM_CHANNELS, expire)
+        self._set_lifetime(DM_CHANNELS_BY_USER, expire)
+        return self
+
+    @on("INTERACTION_CREATE")
+    def _plan_dm_channel(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+        channel, user = payload.get("channel") or {}, payload.get("user") or {}
+        is_own = channel.get("type") == hikari.ChannelType.DM and payload.get("context", _BOT_DM) == _BOT_DM
+        if is_own and is_complete_user(user):
+            _put(delta, {**channel, "recipients": [user]})
+
+    @typing_extensions.override
+    async def clear_dm_channels(self) -> None:
+        await _stores.clear(self._engine(), DM_CHANNELS)
+        await _stores.clear(self._engine(), DM_CHANNELS_BY_USER)
+
+    @typing_extensions.override
+    async def delete_dm_channel(self, channel_id: hikari.Snowflakeish, /) -> None:
+        engine, channel = self._engine(), _stores.text(channel_id)
+        data = await _stores.find(engine, DM_CHANNELS, "", channel)
+        if data is None:
+            return
+
+        users: list[str] = []
+        with contextlib.suppress(errors.InvalidDataFound):
+            users.append(_user_of(engine.codec.load(data, f"{DM_CHANNELS.name} {channel}")))
+
+        def describe(delta: Delta) -> None:
+            delta.drop(DM_CHANNELS, "", channel)
+            for user in users:
+                delta.drop(DM_CHANNELS_BY_USER, "", user)
+
+        await _stores.write(engine, describe)
+
+    @typing_extensions.override
+    async def get_dm_channel(self, channel_id: hikari.Snowflakeish, /) -> hikari.DMChannel:
+        return await _stores.get(self._engine(), DM_CHANNELS, "", _stores.text(channel_id))
+
+    @typing_extensions.override
+    async def get_dm_channel_for_user(self, user_id: hikari.Snowflakeish, /) -> hikari.DMChannel:
+        engine, user = self._engine(), _stores.text(user_id)
+        data = await _stores.find(engine, DM_CHANNELS_BY_USER, "", user)
+        if data is None:
+            error_message = f"No direct message channel with user {user} is stored"
+            raise errors.EntryNotFound(error_message)
+
+        place = engine.codec.load(data, f"{DM_CHANNELS_BY_USER.name} {user}")
+        return await _stores.get(engine, DM_CHANNELS, "", str(place["id"]))
+
+    @typing_extensions.override
+    async def get_dm_channels(
+        self, channel_ids: collections.Iterable[hikari.Snowflakeish], /
+    ) -> collections.Mapping[hikari.Snowflake, hikari.DMChannel]:
+        return await _stores.get_many(self._engine(), DM_CHANNELS, "", channel_ids)
+
+    @typing_extensions.override
+    async def fetch_dm_channel(self, user_id: hikari.Snowflakeish, /) -> hikari.DMChannel:
+        with contextlib.suppress(errors.EntryNotFound, errors.InvalidDataFound):
+            return await self.get_dm_channel_for_user(user_id)
+
+        try:
+            channel = await self.app.rest.create_dm_channel(hikari.Snowflake(user_id))
+        except hikari.HikariError as exc:
+            cause = f"{type(exc).__name__}: {exc}"
+            error_message = f"No direct message channel with user {user_id} is stored, and Discord makes none ({cause})"
+            raise errors.EntryNotFound(error_message, exception=exc) from exc
+
+        # The channel is there for the caller whether or not the server has it yet.
+        with contextlib.suppress(errors.BackendError):
+            await self.set_dm_channel(channel)
+
+        return channel
+
+    @typing_extensions.override
+    def iter_dm_channels(self, *, window_size: int = 1000) -> abc.CacheIterator[hikari.DMChannel]:
+        return _stores.iter_all(self._engine, DM_CHANNELS, window_size)
+
+    async def set_dm_channel(
+        self, channel: Payload | hikari.DMChannel, /, *, expire_time: abc.ExpireT = None
+    ) -> None:
+        """Store a direct message channel, in place of what was stored of it.
+
+        Parameters
+        ----------
+        channel : collections.Mapping[str, typing.Any] | hikari.DMChannel
+            The channel as Discord sends it through REST, or the model that hikari made of that. It is not changed.
+        expire_time : sake.abc.ExpireT
+            How long to keep it: seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever,
+            [None][] means as long as all direct message channels.
+
+        Raises
+        ------
+        ValueError
+            If the payload has no `id`, or its first recipient has none, or the expire time is not positive.
+        TypeError
+            If the expire time is neither seconds, a time delta nor [None][].
+        sake.errors.ClosedClient
+            If the client is not open.
+        sake.errors.BackendError
+            If the server is away. The channel is kept and will be written.
+        """
+        payload = _models.dm_channel_payload(channel) if isinstance(channel, hikari.DMChannel) else dict(channel)
+        _stores.key_of(payload, "id")
+        _stores.key_of((payload.get("recipients") or [{}])[0], "id")
+        lifetime = to_lifetime(expire_time, "expire_time")
+        await _stores.write(self._engine(), lambda delta: _put(delta, payload, lifetime))
+
+
+def _put(delta: Delta, channel: dict[str, typing.Any], lifetime: int | None = None, /) -> None:
+    entity = str(channel["id"])
+    delta.put(DM_CHANNELS, "", entity, channel, lifetime)
+    delta.put(DM_CHANNELS_BY_USER, "", _user_of(channel), {"id": entity}, lifetime)
+
+
+def _user_of(channel: Payload, /) -> str:
+    return str(channel["recipients"][0]["id"])
