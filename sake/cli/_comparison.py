@@ -7,6 +7,7 @@ __all__ = ["Comparison", "Verdict", "find_differences"]
 
 import collections as collections_
 import dataclasses
+import datetime
 import functools
 import typing
 from collections import abc as collections
@@ -20,17 +21,20 @@ from sake.cli import _kinds
 if typing.TYPE_CHECKING:
     import sake
 
+_Models: typing.TypeAlias = collections.Mapping[typing.Any, object]
 _Payload: typing.TypeAlias = collections.Mapping[str, typing.Any]
+_Sequence: typing.TypeAlias = collections.Sequence[object]
 
 _APPLICATION: typing.Final = frozenset(("app", "_app"))
 _MISSING: typing.Final = "nothing"
+_PLAIN: typing.Final = frozenset((bool, datetime.datetime, float, hikari.Snowflake, int, str))
 
 
 @dataclasses.dataclass(slots=True)
 class Verdict:
     """The outcome of comparing a part of what is stored."""
 
-    compared: collections_.Counter[str] = dataclasses.field(default_factory=collections_.Counter[str])
+    compared: dict[str, int] = dataclasses.field(default_factory=dict[str, int])
     """Kind of entity → how many were as they should be, or were reported."""
 
     differences: list[str] = dataclasses.field(default_factory=list[str])
@@ -39,11 +43,56 @@ class Verdict:
     notes: list[str] = dataclasses.field(default_factory=list[str])
     """What is worth knowing and right, in words."""
 
+    def count(self, kind: str, number: int, /) -> None:
+        """Take note that entities of a kind were compared."""
+        self.compared[kind] = self.compared.get(kind, 0) + number
+
     def add(self, other: Verdict, /) -> None:
         """Take over what another verdict found."""
-        self.compared.update(other.compared)
+        for kind, number in other.compared.items():
+            self.count(kind, number)
+
         self.differences += other.differences
         self.notes += other.notes
+
+    def judge(
+        self,
+        kind: str,
+        expected: _Models,
+        found: _Models,
+        /,
+        *,
+        where: str = "",
+        ignored: collections.Set[str] = frozenset(),
+    ) -> None:
+        """Compare entities of a kind by their ids, and each two models field by field.
+
+        Parameters
+        ----------
+        kind
+            What one of them is called.
+        expected
+            What should be stored.
+        found
+            What is.
+        where
+            Added to the name of an entity.
+        ignored
+            Names of fields that are not compared.
+        """
+        self.count(kind, len(expected))
+        for key, model in expected.items():
+            name = f"{kind} {key}{where}"
+            if key not in found:
+                self.differences.append(f"{name} is missing")
+                continue
+
+            self.differences += [
+                f"{name}: {path.removeprefix('.')} should be {wanted!r}, is {got!r}"
+                for path, wanted, got in find_differences(model, found[key], ignored=ignored)
+            ]
+
+        self.differences += [f"{kind} {key}{where} should not be there" for key in found if key not in expected]
 
 
 class Comparison:
@@ -86,12 +135,13 @@ class Comparison:
         expected = self._factory.deserialize_gateway_guild(truth["record"], user_id=hikari.Snowflake(0)).guild()
         self._joined[expected.id] = expected
         self._channels |= {hikari.Snowflake(place["id"]) for name in ("channels", "threads") for place in truth[name]}
-        _judge(verdict, "guild", {expected.id: expected}, await self._cache.get_guilds([expected.id]))
+        verdict.judge("guild", {expected.id: expected}, await self._cache.get_guilds([expected.id]))
         await self._compare_availability(expected.id, available=truth["available"], verdict=verdict)
         for kind in _kinds.IN_GUILDS:
-            await self._compare_kind(kind, expected.id, truth, verdict)
+            found = await self._compare_kind(kind, expected.id, truth, verdict)
+            if kind.name == "member":
+                await self._compare_users(truth["members"], found, verdict)
 
-        await self._compare_users(truth, verdict)
         await self._compare_invites(truth["invites"], verdict)
         await self._compare_messages(truth["messages"], verdict)
         return verdict
@@ -115,7 +165,7 @@ class Comparison:
         except errors.EntryNotFound:
             stored_me = {}
 
-        _judge(verdict, "own user", {"": self._factory.deserialize_my_user(truth["me"])}, stored_me)
+        verdict.judge("own user", {"": self._factory.deserialize_my_user(truth["me"])}, stored_me)
         await self._compare_messages(truth["direct_messages"], verdict)
         await self._find_surplus(verdict)
         return verdict
@@ -133,20 +183,16 @@ class Comparison:
             verdict.differences.append(f"guild {guild}: is_guild_available is {stored}, it should be {available}")
 
     async def _compare_kind(
-        self, kind: _kinds.GuildKind, guild: hikari.Snowflake, truth: _Payload, verdict: Verdict, /
-    ) -> None:
+        self, kind: _kinds.GuildKind[typing.Any], guild: hikari.Snowflake, truth: _Payload, verdict: Verdict, /
+    ) -> _Models:
         expected = {kind.key(model): model for model in kind.build_all(self._factory, guild, truth)}
         found = {kind.key(model): model async for model in kind.read(self._cache, guild)}
         self._found[kind.name] += len(found)
-        if (
-            kind.name == "member"
-            and not truth["available"]
-            and not await self._cache.is_member_list_complete(guild)
-        ):
+        if kind.name == "member" and not truth["available"] and not await self._cache.is_member_list_complete(guild):
             verdict.notes.append(f"guild {guild} is in an outage that began before all of its members were received")
             expected = {user: member for user, member in expected.items() if user in found}
 
-        _judge(verdict, kind.name, expected, found, f" of guild {guild}", kind.ignored)
+        verdict.judge(kind.name, expected, found, where=f" of guild {guild}", ignored=kind.ignored)
         if kind.check is not None:
             verdict.differences += [
                 f"{kind.name} {key} of guild {guild}: {fault}"
@@ -154,37 +200,44 @@ class Comparison:
                 if (fault := kind.check(model)) is not None
             ]
 
-    async def _compare_users(self, truth: _Payload, verdict: Verdict, /) -> None:
-        stored_members = await self._cache.get_members(
-            truth["record"]["id"], [member["user"]["id"] for member in truth["members"]]
-        )
-        users = (self._factory.deserialize_user(member["user"]) for member in truth["members"])
-        expected = {user.id: user for user in users if user.id in stored_members}
-        _judge(verdict, "user", expected, await self._cache.get_users(expected))
+        return found
+
+    async def _compare_users(
+        self,
+        members: collections.Iterable[_Payload],
+        stored: collections.Container[hikari.Snowflake],
+        verdict: Verdict,
+        /,
+    ) -> None:
+        users = (self._factory.deserialize_user(member["user"]) for member in members)
+        expected = {user.id: user for user in users if user.id in stored}
+        verdict.judge("user", expected, await self._cache.get_users(expected))
 
     async def _compare_invites(self, invites: collections.Iterable[_Payload], verdict: Verdict, /) -> None:
         expected = {invite["code"]: self._factory.deserialize_invite_with_metadata(invite) for invite in invites}
         self._invites.update(expected)
-        _judge(verdict, "invite", expected, await self._cache.get_invites(expected))
+        verdict.judge("invite", expected, await self._cache.get_invites(expected))
 
     async def _compare_messages(self, messages: collections.Iterable[_Payload], verdict: Verdict, /) -> None:
         expected = {message.id: message for message in map(self._factory.deserialize_message, messages)}
         self._messages.update(expected)
-        _judge(verdict, "message", expected, await self._cache.get_messages(expected))
+        verdict.judge("message", expected, await self._cache.get_messages(expected))
 
     async def _find_surplus(self, verdict: Verdict, /) -> None:
         """Look for what is stored though it does not exist."""
         cache = self._cache
         surplus = [f"guild {guild.id}" async for guild in cache.iter_guilds() if guild.id not in self._joined]
-        surplus += [f"invite {invite.code}" async for invite in cache.iter_invites() if invite.code not in self._invites]
+        surplus += [
+            f"invite {invite.code}" async for invite in cache.iter_invites() if invite.code not in self._invites
+        ]
         for guild in await cache.get_unavailable_guild_ids() - self._unavailable:
             verdict.differences.append(f"guild {guild} counts as unavailable, but it is not")
 
         for kind in _kinds.IN_GUILDS:
             stored = await kind.read_all(cache).len()
             if stored != self._found[kind.name]:
-                text = f"{stored - self._found[kind.name]} entities of the kind {kind.name!r} are in guilds that do not exist"
-                verdict.differences.append(text)
+                number = stored - self._found[kind.name]
+                verdict.differences.append(f"{number} {kind.plural} belong to guilds that do not exist")
 
         waiting = 0
         async for message in cache.iter_messages():
@@ -198,7 +251,9 @@ class Comparison:
 
         verdict.differences += [f"{what} should not be there" for what in surplus]
         if waiting:
-            verdict.notes.append(f"{waiting:,} messages of channels and guilds that are gone are kept until they expire")
+            verdict.notes.append(
+                f"{waiting:,} messages of channels and guilds that are gone are kept until they expire"
+            )
 
     def _may_exist(self, message: hikari.Message, /) -> bool:
         """Return whether the gateway would have told of a message's deletion one by one."""
@@ -236,29 +291,22 @@ def find_differences(
     if names:
         parts = [(f".{name}", getattr(expected, name), getattr(found, name)) for name in names if name not in ignored]
     elif isinstance(expected, collections.Mapping):
-        parts = _pair(typing.cast("_Mapping", expected), typing.cast("_Mapping", found))
+        parts = _pair(typing.cast("_Models", expected), typing.cast("_Models", found))
     elif isinstance(expected, (list, tuple)):
-        parts = _pair(_number(expected), _number(typing.cast("_Sequence", found)))
+        parts = _pair(*(dict(enumerate(typing.cast("_Sequence", items))) for items in (expected, found)))
     else:
         return [] if expected == found else [("", expected, found)]
 
     return [
         (f"{path}{deeper}", wanted, got)
         for path, one, other in parts
-        if one is not other
+        # Most of what is compared is plain and the same: that is found out without a call.
+        if not (one is other or (type(one) in _PLAIN and type(one) is type(other) and one == other))
         for deeper, wanted, got in find_differences(one, other)
     ]
 
 
-_Mapping: typing.TypeAlias = collections.Mapping[typing.Any, object]
-_Sequence: typing.TypeAlias = collections.Sequence[object]
-
-
-def _number(items: collections.Iterable[object], /) -> _Mapping:
-    return dict(enumerate(items))
-
-
-def _pair(expected: _Mapping, found: _Mapping, /) -> list[tuple[str, object, object]]:
+def _pair(expected: _Models, found: _Models, /) -> list[tuple[str, object, object]]:
     keys = dict.fromkeys((*expected, *found))
     return [(f"[{key}]", expected.get(key, _MISSING), found.get(key, _MISSING)) for key in keys]
 
@@ -269,27 +317,3 @@ def _find_fields(cls: type, /) -> tuple[str, ...]:
         return ()
 
     return tuple(field.name for field in attrs.fields(cls) if field.name not in _APPLICATION)
-
-
-def _judge(
-    verdict: Verdict,
-    kind: str,
-    expected: collections.Mapping[typing.Any, object],
-    found: collections.Mapping[typing.Any, object],
-    where: str = "",
-    ignored: collections.Set[str] = frozenset(),
-    /,
-) -> None:
-    verdict.compared[kind] += len(expected)
-    for key, model in expected.items():
-        name = f"{kind} {key}{where}"
-        if key not in found:
-            verdict.differences.append(f"{name} is missing")
-            continue
-
-        verdict.differences += [
-            f"{name}: {path.removeprefix('.')} should be {wanted!r}, is {got!r}"
-            for path, wanted, got in find_differences(model, found[key], ignored=ignored)
-        ]
-
-    verdict.differences += [f"{kind} {key}{where} should not be there" for key in found if key not in expected]

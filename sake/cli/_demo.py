@@ -145,14 +145,14 @@ async def _run_loopback(
 ) -> int:
     from sake import testing
 
-    async with testing.LoopbackDiscord(
-        world, shards=settings.shards, large_threshold=_LARGE_THRESHOLD
-    ) as discord:
+    async with testing.LoopbackDiscord(world, shards=settings.shards, large_threshold=_LARGE_THRESHOLD) as discord:
         bot = discord.bot(cache_settings=_without_cache(), suppress_optimization_warning=True)
         async with _set_up(bot, screen, backend, settings) as stage:
             stage.cache.chunk_on_guild_create(bot)
-            async with _running(bot):
+            async with contextlib.AsyncExitStack() as stack:
                 async with stage.monitor.watching():
+                    stage.monitor.phase = "connecting"
+                    await stack.enter_async_context(_running(bot))
                     await _play(settings, stage, discord)
 
                 return await _conclude(stage, world)
@@ -160,41 +160,51 @@ async def _run_loopback(
 
 async def _play(settings: Settings, stage: _Stage, discord: testing.LoopbackDiscord, /) -> None:
     loop = asyncio.get_running_loop()
-    stage.monitor.phase = "connecting"
+    began = loop.time()
     await discord.wait_ready(within=_WITHIN_SECONDS)
-    await discord.settle(within=_WITHIN_SECONDS)
-    await _wait_for_members(stage.cache, discord.world)
+    await _settle(stage, discord)
+    filling = loop.time() - began
     stage.monitor.phase = "events are happening"
+    stage.monitor.forget_lag()
     began = loop.time()
     played = await discord.play(duration=settings.seconds, rate=settings.rate)
     took = loop.time() - began
     stage.monitor.phase = "settling"
-    await discord.settle(within=_WITHIN_SECONDS)
-    await _wait_for_members(stage.cache, discord.world)
-    await stage.cache.flush()
+    await _settle(stage, discord)
     # The last figures, with everything written.
     await asyncio.sleep(stage.screen.interval)
     count = sum(played.values())
     stage.screen.title("What happened")
-    stage.screen.say(f"  {count:,} events of {len(played)} kinds in {took:.1f} s, {count / max(took, 0.001):,.0f} a second")
+    stage.screen.say(f"  all guilds and their members were received and stored in {filling:.1f} s")
+    stage.screen.say(
+        f"  {count:,} events of {len(played)} kinds in {took:.1f} s, {count / max(took, 0.001):,.0f} a second"
+    )
+
+
+async def _settle(stage: _Stage, discord: testing.LoopbackDiscord, /) -> None:
+    """Wait until everything that was sent, and what was requested for it, is stored."""
+    await discord.settle(within=_WITHIN_SECONDS)
+    await _wait_for_members(stage.cache, discord.world)
+    await stage.cache.flush()
 
 
 async def _wait_for_members(cache: sake.RedisCache, world: testing.World, /) -> None:
     """Wait until the members have been received that were requested."""
     missing = [guild.id for guild in world.guilds.values() if guild.available]
-    try:
-        async with asyncio.timeout(_WITHIN_SECONDS):
-            while missing := [guild for guild in missing if not await cache.is_member_list_complete(int(guild))]:
-                await asyncio.sleep(_POLL_SECONDS)
-    except TimeoutError:
-        error_message = f"the members of {len(missing)} guilds have not been received within {_WITHIN_SECONDS:.0f} s"
-        raise TimeoutError(error_message) from None
+    deadline = asyncio.get_running_loop().time() + _WITHIN_SECONDS
+    while missing := [guild for guild in missing if not await cache.is_member_list_complete(int(guild))]:
+        if asyncio.get_running_loop().time() > deadline:
+            error_message = f"{len(missing)} guilds' members have not been received within {_WITHIN_SECONDS:.0f} s"
+            raise TimeoutError(error_message)
+
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 async def _conclude(stage: _Stage, world: testing.World, /) -> int:
     _show_figures(stage)
     await _queries.show(stage.cache, stage.screen)
     faults = stage.find_faults()
+    stage.screen.title("Compared with the truth by the second process, field by field")
     verdict = _comparison.Verdict()
     for guild in world.guilds.values():
         verdict.add(await stage.reader.compare_guild(_truth.of_guild(world, guild)))
@@ -206,12 +216,15 @@ async def _conclude(stage: _Stage, world: testing.World, /) -> int:
 
 def _show_figures(stage: _Stage, /) -> None:
     numbers = stage.cache.statistics
-    stage.screen.say(f"  {numbers.events:,} events were stored in {numbers.batches:,} batches, {stage.monitor.describe_lag()}")
-    stage.screen.say(f"  the second process has read {stage.reader.reads:,} entities, with {stage.reader.errors} errors")
+    stage.screen.say(
+        f"  {numbers.events:,} events were stored in {numbers.batches:,} batches, {stage.monitor.describe_lag()}"
+    )
+    stage.screen.say(
+        f"  the second process has read {stage.reader.reads:,} entities, with {stage.reader.errors} errors"
+    )
 
 
 def _show_verdict(screen: _screen.Screen, verdict: _comparison.Verdict, /) -> None:
-    screen.title("Compared with the truth by the second process, field by field")
     screen.say(f"  {', '.join(f'{number:,} x {kind}' for kind, number in verdict.compared.items())}")
     for note in verdict.notes:
         screen.say(f"  {note}")
@@ -224,7 +237,9 @@ def _show_verdict(screen: _screen.Screen, verdict: _comparison.Verdict, /) -> No
         screen.say(f"  and {hidden:,} more")
 
     total = f"{sum(verdict.compared.values()):,} entities compared"
-    screen.say(f"{total}: {len(verdict.differences):,} differences" if verdict.differences else f"{total}: no differences")
+    screen.say(
+        f"{total}: {len(verdict.differences):,} differences" if verdict.differences else f"{total}: no differences"
+    )
 
 
 def _show_faults(screen: _screen.Screen, faults: collections.Sequence[str], /) -> int:

@@ -99,7 +99,7 @@ async def _until_terminated(main: collections.Coroutine[typing.Any, typing.Any, 
 
 
 @contextlib.contextmanager
-def _on_signal(name: str, act: collections.Callable[[], None], /) -> collections.Iterator[None]:
+def _on_signal(name: str, act: collections.Callable[[], None], /) -> collections.Generator[None, None, None]:
     loop = asyncio.get_running_loop()
     number = getattr(signal, name, None)
     previous = None if number is None else signal.getsignal(number)

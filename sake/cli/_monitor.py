@@ -73,8 +73,12 @@ class Monitor:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
 
+    def forget_lag(self) -> None:
+        """Let `describe_lag` tell only of what comes."""
+        self._lags.clear()
+
     def describe_lag(self) -> str:
-        """Tell how long writing took while the display was there.
+        """Tell how long writing took.
 
         Returns
         -------
@@ -84,7 +88,9 @@ class Monitor:
         if not self._lags:
             return "nothing was written"
 
-        return f"write lag median {statistics.median(self._lags) * 1_000:.1f} ms, worst {max(self._lags) * 1_000:.1f} ms"
+        return (
+            f"write lag median {statistics.median(self._lags) * 1_000:.1f} ms, worst {max(self._lags) * 1_000:.1f} ms"
+        )
 
     async def _watch(self) -> None:
         began = before = time.monotonic()

@@ -59,12 +59,11 @@ async def _find_guild(cache: sake.RedisCache, /) -> hikari.GatewayGuild | None:
 
 
 async def _show_member(cache: sake.RedisCache, screen: _screen.Screen, guild: hikari.GatewayGuild, /) -> None:
-    members = await cache.iter_members_for_guild(guild.id).limit(1).collect(list)
-    if not members:
+    user = await anext((member.id async for member in cache.iter_members_for_guild(guild.id)), None)
+    if user is None:
         screen.say(f"  No member of {guild.name} is stored.")
         return
 
-    user = members[0].id
     member = await _ask(screen, f"get_member({guild.id}, {user})", cache.get_member(guild.id, user))
     since = "" if member.joined_at is None else f", joined {member.joined_at:%Y-%m-%d}"
     screen.say(f"      {_shorten(member.display_name)}{since}, {len(member.role_ids)} roles, of {_shorten(guild.name)}")
@@ -84,7 +83,9 @@ async def _show_voice(cache: sake.RedisCache, screen: _screen.Screen, guild: hik
         screen, f"iter_voice_states_for_channel({channel})", cache.iter_voice_states_for_channel(channel).collect(list)
     )
     names = [state.member.display_name if state.member else str(state.user_id) for state in occupants]
-    screen.say(f"      {len(occupants)} of {len(states)} who talk are in {await _name_channel(cache, channel)}: {_list(names)}")
+    screen.say(
+        f"      {len(occupants)} of {len(states)} who talk are in {await _name_channel(cache, channel)}: {_list(names)}"
+    )
 
 
 async def _name_channel(cache: sake.RedisCache, channel_id: hikari.Snowflake, /) -> str:

@@ -185,9 +185,7 @@ class ReaderProcess:
         while line := await output.readline():
             message = orjson.loads(line)
             if "verdict" in message:
-                verdict = message["verdict"]
-                verdict["compared"] = collections_.Counter(verdict["compared"])
-                self._verdicts.put_nowait(_comparison.Verdict(**verdict))
+                self._verdicts.put_nowait(_comparison.Verdict(**message["verdict"]))
             else:
                 load = message["load"]
                 self.reads, self.errors, self.error = load["reads"], load["errors"], load["error"]

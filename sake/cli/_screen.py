@@ -88,6 +88,7 @@ class Screen(typing.Protocol):
         contextlib.AbstractContextManager[object]
             What to enter.
         """
+        ...
 
 
 def make_screen(console: rich.console.Console, /) -> Screen:
@@ -175,7 +176,7 @@ class LiveScreen:
             self._live.update(_render(frame), refresh=True)
 
     @contextlib.contextmanager
-    def display(self) -> collections.Iterator[None]:
+    def display(self) -> collections.Generator[None, None, None]:
         """Show figures while a `with` block lasts."""
         with rich.live.Live(console=self._console, auto_refresh=False) as live:
             self._live = live

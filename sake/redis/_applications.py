@@ -75,8 +75,9 @@ class ApplicationCache(ResourceClient, abc.ApplicationCache):
     def _plan_application_checked(self, payload: Payload, _: Delta, __: hikari.api.GatewayShard, /) -> None:
         # This application has its id and flags only, so it is no replacement for a stored one. But it tells when the
         # bot's token is now that of another application, whose owner is not the stored one.
-        engine, own = self._engine(), str(payload["application"]["id"])
-        engine.spawn("sake application check", _forget_others(engine, own))
+        if application := payload.get("application"):
+            engine = self._engine()
+            engine.spawn("sake application check", _forget_others(engine, str(application["id"])))
 
     @typing_extensions.override
     async def delete_application(self) -> None:
@@ -165,8 +166,11 @@ class ApplicationCache(ResourceClient, abc.ApplicationCache):
         sake.errors.BackendError
             If the server is away. The application is kept and will be written.
         """
-        model = isinstance(application, hikari.Application)
-        payload = _models.application_payload(application) if model else dict(application)
+        if isinstance(application, hikari.Application):
+            payload = _models.application_payload(application)
+        else:
+            payload = dict(application)
+
         for name in ("id", "owner"):
             _stores.key_of(payload, name)
 
@@ -198,8 +202,11 @@ class ApplicationCache(ResourceClient, abc.ApplicationCache):
         sake.errors.BackendError
             If the server is away. The application is kept and will be written.
         """
-        model = isinstance(application, hikari.AuthorizationApplication)
-        payload = _models.authorization_payload(application) if model else dict(application)
+        if isinstance(application, hikari.AuthorizationApplication):
+            payload = _models.authorization_payload(application)
+        else:
+            payload = dict(application)
+
         _stores.key_of(payload, "id")
         lifetime = to_lifetime(expire_time, "expire_time")
         await _stores.write(self._engine(), lambda delta: delta.put(AUTHORIZATIONS, "", _OWN, payload, lifetime))

@@ -7,7 +7,6 @@ __all__ = ["BatchWriter"]
 
 import asyncio
 import dataclasses
-import itertools
 import logging
 import typing
 from collections import abc as collections
@@ -31,7 +30,7 @@ AnyKind = Kind[typing.Any]
 _LOGGER: typing.Final = logging.getLogger("sake.redis")
 
 _TRANSACTION_ENTRIES: typing.Final = 2_000
-"""What is too large for one transaction, after an outage say, is cut between guilds into some of about so many entries."""
+"""What is too large for one transaction, after an outage say, is cut between guilds at about so many entries."""
 
 _SCOPE_BYTES: typing.Final = 2_097_152
 """The entries of one kind in one guild that take more than this are sent ahead of the transaction."""
@@ -108,7 +107,9 @@ class BatchWriter:
             if kind.in_guild:
                 command = _transaction.pack("SMEMBERS", self._keys.guilds(kind.name))
             elif kind.keyed_by_guild:
-                command = _transaction.pack("SMEMBERS" if kind.shape is Shape.SET else "HKEYS", self._keys.whole(kind.name))
+                command = _transaction.pack(
+                    "SMEMBERS" if kind.shape is Shape.SET else "HKEYS", self._keys.whole(kind.name)
+                )
             else:
                 continue
 
@@ -151,7 +152,13 @@ class BatchWriter:
         await self._send(database, transaction)
 
     async def _add(
-        self, database: Database, transaction: _transaction.Transaction, scope: _transaction.Scope, /, *, has_msetex: bool
+        self,
+        database: Database,
+        transaction: _transaction.Transaction,
+        scope: _transaction.Scope,
+        /,
+        *,
+        has_msetex: bool,
     ) -> None:
         if scope.size() > _SCOPE_BYTES and scope.kind.channel_of is None:
             if scope.kind.shape is Shape.STRING:
@@ -170,7 +177,7 @@ class BatchWriter:
         staging = f"{self._keys.in_guild(scope.kind.name, scope.guild)}:staging"
         await self._ask(database, [_transaction.pack("UNLINK", staging)])
         for part in _parts(scope.puts):
-            store = _transaction.pack("HSET", staging, *itertools.chain.from_iterable(part.items()))
+            store = _transaction.pack("HSET", staging, *(field for pair in part.items() for field in pair))
             await self._ask(database, [store, _transaction.pack("PEXPIRE", staging, _STAGING_LIFETIME)])
 
         return staging
@@ -190,7 +197,9 @@ class BatchWriter:
             refused = [pair for pair in zip(about, queued, strict=True) if isinstance(pair[1], ReplyError)]
             complaints = refused or [("a whole batch", results)]
         else:
-            complaints = [(what, text) for what, answer in zip(about, results, strict=True) for text in _complaints(answer)]
+            complaints = [
+                (what, text) for what, answer in zip(about, results, strict=True) for text in _complaints(answer)
+            ]
 
         _check(database, [*(complaint for _, complaint in complaints), *found])
         for what, complaint in complaints:
@@ -211,7 +220,8 @@ def _complaints(answer: typing.Any, /) -> list[ReplyError]:
         return [answer]
 
     # A script answers with what went wrong.
-    return [ReplyError(text.decode(errors="replace")) for text in answer] if isinstance(answer, list) else []
+    texts = typing.cast("list[bytes]", answer) if isinstance(answer, list) else []
+    return [ReplyError(text.decode(errors="replace")) for text in texts]
 
 
 def _check(database: Database, answers: collections.Iterable[typing.Any], /) -> None:

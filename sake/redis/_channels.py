@@ -171,7 +171,8 @@ class ThreadCache(ResourceClient, abc.RefThreadCache):
         guild, own = str(payload["guild_id"]), _own_id(shard)
         members = {str(member["id"]): member for member in payload.get("members") or ()}
         threads = {
-            str(thread["id"]): _with_own_member(thread, members.get(str(thread["id"])), own) for thread in payload["threads"]
+            str(thread["id"]): _with_own_member(thread, members.get(str(thread["id"])), own)
+            for thread in payload["threads"]
         }
         channels = payload.get("channel_ids")
         if not channels:

@@ -21,6 +21,7 @@ from sake import errors
 from . import _connections
 from . import _events
 from . import _kinds
+from . import _membership
 from ._codec import Codec
 from ._codec import Payload
 from ._delta import Delta
@@ -37,6 +38,7 @@ from ._statistics import Statistics
 if typing.TYPE_CHECKING:
     import types
 
+    import alluka
     import tanjun
 
     from sake import embedded
@@ -73,9 +75,10 @@ class ResourceClient(abc.Resource):
     config : collections.MutableMapping[str, typing.Any] | None
         Settings of the resources, such as their lifetimes. It is kept as it is, so clients may share one.
     default_expire : sake.abc.ExpireT
-        How long users, messages, and invites that never expire are kept where no lifetime of their own was set: seconds
-        or a time delta. [None][], infinity and NaN mean for ever. Unless given, users are kept for
-        `DEFAULT_EXPIRE`, messages for `DEFAULT_FAST_EXPIRE` and invites for `DEFAULT_INVITE_EXPIRE`.
+        How long users, messages, invites that never expire, direct message channels and the application are kept where
+        no lifetime of their own was set: seconds or a time delta. [None][], infinity and NaN mean for ever. Unless
+        given, users are kept for `DEFAULT_EXPIRE`, messages for `DEFAULT_FAST_EXPIRE`, invites for
+        `DEFAULT_INVITE_EXPIRE`, the others for `DEFAULT_SLOW_EXPIRE`.
     event_managed : bool
         Whether the bot's starting and stopping opens and closes the cache. A server that is away then does not stop the
         bot: what happens is kept and written once the server is there.
@@ -115,6 +118,7 @@ class ResourceClient(abc.Resource):
         "_database",
         "_default_expire",
         "_event_manager",
+        "_fetching",
         "_given_address",
         "_index_overrides",
         "_keys",
@@ -159,11 +163,10 @@ class ResourceClient(abc.Resource):
         database = path_database if database is None else database
         self._database = None if database is None else _at_least(0, database, "database")
         self._default_expire = (
-            default_expire
-            if default_expire is hikari.UNDEFINED
-            else to_milliseconds(typing.cast("abc.ExpireT", default_expire), "default_expire")
+            default_expire if default_expire is hikari.UNDEFINED else to_milliseconds(default_expire, "default_expire")
         )
         self._event_manager = event_manager
+        self._fetching = asyncio.Lock()
         self._index_overrides: dict[ResourceIndex, int] = {}
         self._keys = Keys(check_namespace(namespace))
         self._lifetimes: dict[AnyKind, int] = {}
@@ -174,6 +177,7 @@ class ResourceClient(abc.Resource):
         self._server: embedded.EmbeddedServer | None = None
         self._statistics = Statistics()
         self._table = _events.find_handlers(self)
+        self._prepare()
 
         if event_managed and event_manager is None:
             error_message = "event_managed needs an event_manager"
@@ -185,6 +189,9 @@ class ResourceClient(abc.Resource):
         if event_managed and event_manager is not None:
             event_manager.subscribe(hikari.StartingEvent, self._on_starting)
             event_manager.subscribe(hikari.StoppingEvent, self._on_stopping)
+
+    def _prepare(self) -> None:
+        """Make what a class keeps for itself: called once, when all settings are known."""
 
     @classmethod
     def index(cls) -> collections.Sequence[ResourceIndex]:
@@ -303,25 +310,52 @@ class ResourceClient(abc.Resource):
     ) -> None:
         """Register this cache as the async caches that a Tanjun client asks.
 
+        The client also injects it wherever a callback asks for one of the interfaces or classes that it is made of.
+
         Parameters
         ----------
         client : tanjun.abc.Client
             The client to register with.
         trust_get_for : collections.Collection[type[sake.abc.Resource]] | None
             The interfaces whose "not found" is final. For all others Tanjun is told that the cache does not know, and
-            asks REST. Unless given: emojis, guilds, guild channels, members, presences, roles and voice
-            states, and users where members are cached.
+            asks REST. Unless given: emojis, guilds, guild channels, members, presences, roles, stickers and voice
+            states, and users where members are cached. Even then the cache does not know as long as what is asked for
+            may be in a guild that is unavailable, or has not arrived yet, or whose member list is not complete.
         tanjun_managed : bool
-            Whether the client's starting and closing opens and closes the cache.
+            Whether the client's starting and closing opens and closes the cache. A cache that cannot be opened stops
+            the client's start. If the client is alive already, the cache is opened at once.
 
         Raises
         ------
         ImportError
             If Tanjun is not installed: it comes with the `tanjun` extra.
+        TypeError
+            If `trust_get_for` names something that is not an interface of a resource.
         """
         from sake import _tanjun
 
-        _tanjun.add_to_tanjun(self, client, trust_get_for=trust_get_for, tanjun_managed=tanjun_managed)
+        _tanjun.add_to_tanjun(
+            self,
+            client,
+            trust_get_for=trust_get_for,
+            tanjun_managed=tanjun_managed,
+            look_for_user=lambda user_id: _membership.look_for(self._engine(), user_id),
+        )
+
+    def add_to_alluka(self, client: alluka.abc.Client, /) -> None:
+        """Register this cache for injection, in bots that use Alluka but not Tanjun.
+
+        Callbacks then get it by asking for one of the interfaces of [sake.abc][] or classes of [sake.redis][] that it
+        is made of, or for its own class.
+
+        Parameters
+        ----------
+        client : alluka.abc.Client
+            The client to register with.
+        """
+        for interface in type(self).mro():
+            if issubclass(interface, abc.Resource):
+                client.set_type_dependency(interface, self)
 
     async def __aenter__(self) -> typing_extensions.Self:
         await self.open()
@@ -420,7 +454,8 @@ class ResourceClient(abc.Resource):
 
     def _all_kinds(self) -> list[AnyKind]:
         bases = (base for base in type(self).mro() if issubclass(base, ResourceClient))
-        return list(dict.fromkeys(kind for base in bases for kind in base._kinds()))
+        # Its own method, asked of its bases.
+        return list(dict.fromkeys(kind for base in bases for kind in base._kinds()))  # noqa: SLF001
 
     def _database_of(self, kind: AnyKind, /) -> int:
         default = kind.index if self._database is None else self._database
@@ -480,7 +515,7 @@ class ResourceClient(abc.Resource):
         for handler in handlers:
             try:
                 handler(payload, delta, shard)
-            except Exception as exc:
+            except Exception as exc:  # noqa: BLE001 - this is the error boundary of all handlers
                 self._skip(event, exc)
 
         self._statistics.events += 1

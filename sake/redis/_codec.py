@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-__all__ = ["Codec", "Payload"]
+__all__ = ["Codec", "Payload", "nested"]
 
+import types
 import typing
 from collections import abc as collections
 
@@ -15,7 +16,14 @@ from sake import errors
 Payload = collections.Mapping[str, typing.Any]
 """A decoded JSON object as Discord sends it. sake never changes one."""
 
+_NOTHING: typing.Final[Payload] = types.MappingProxyType({})
+
 _T = typing.TypeVar("_T")
+
+
+def nested(payload: Payload, name: str, /) -> Payload:
+    """Return an object that a payload holds under a name, or an empty one."""
+    return payload.get(name) or _NOTHING
 
 
 class Codec:

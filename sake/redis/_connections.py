@@ -13,8 +13,10 @@ from collections import abc as collections
 
 import redis
 import redis.asyncio
+import redis.asyncio.connection
 import redis.asyncio.retry
 import redis.backoff
+import redis.exceptions
 
 from sake import errors
 
@@ -48,12 +50,38 @@ _CONNECT_TIMEOUT: typing.Final = 5.0
 """Seconds to wait for a connection unless the address says otherwise (`?socket_connect_timeout=`)."""
 
 
+class _Connection(typing.Protocol):
+    """What is used of redis-py's connections, which are typed in part."""
+
+    @property
+    def is_connected(self) -> bool: ...
+
+    async def connect(self) -> None: ...
+
+    async def disconnect(self, nowait: bool = ...) -> None: ...
+
+    async def read_response(self, disable_decoding: bool = ...) -> object: ...
+
+    async def send_packed_command(self, command: bytes | list[bytes], check_health: bool = ...) -> None: ...
+
+
+class _Pool(typing.Protocol):
+    """What is used of redis-py's connection pool: it knows how connections to an address are made."""
+
+    connection_class: type[object]
+    connection_kwargs: dict[str, typing.Any]
+
+    def make_connection(self) -> _Connection: ...
+
+
 class ReplyError(Exception):
     """What the server answered instead of a result."""
 
     def __init__(self, cause: redis.ResponseError | str, /) -> None:
         super().__init__(str(cause))
-        self.is_temporary: typing.Final[bool] = isinstance(cause, _TEMPORARY) or bool(_TEMPORARY_CODE.search(str(cause)))
+        self.is_temporary: typing.Final[bool] = isinstance(cause, _TEMPORARY) or bool(
+            _TEMPORARY_CODE.search(str(cause))
+        )
         """Whether the same request may succeed later."""
 
 
@@ -88,10 +116,12 @@ def check_address(address: str, /) -> tuple[str, int | None]:
 
     path = "" if scheme == "unix" else rest.partition("?")[0].partition("/")[2]
     if path and not path.isdecimal():
-        error_message = f"address must end in a database number, as in redis://localhost/0; got {hide_password(address)!r}"
+        error_message = (
+            f"address must end in a database number, as in redis://localhost/0; got {hide_password(address)!r}"
+        )
         raise ValueError(error_message)
 
-    return address, typing.cast("int | None", options.get("db"))
+    return address, options.get("db")
 
 
 def hide_password(address: str, /) -> str:
@@ -139,7 +169,7 @@ class Connections:
         try:
             return self._databases[index]
         except KeyError:
-            pool = redis.asyncio.ConnectionPool.from_url(self._address, **self._options)
+            pool = typing.cast("_Pool", redis.asyncio.ConnectionPool.from_url(self._address, **self._options))
             pool.connection_kwargs["db"] = index
             if "password" in self._options:
                 pool.connection_kwargs["password"] = self._options["password"]
@@ -172,9 +202,9 @@ class Database:
 
     __slots__ = ("_free", "_has_msetex", "_idle", "_pool", "_timeout", "limit", "name")
 
-    def __init__(self, pool: redis.asyncio.ConnectionPool, name: str, limit: int, /) -> None:
+    def __init__(self, pool: _Pool, name: str, limit: int, /) -> None:
         self._pool = pool
-        self._idle: list[redis.asyncio.Connection] = []
+        self._idle: list[_Connection] = []
         self._free = asyncio.Semaphore(limit)
         self._has_msetex: bool | None = None
         self._timeout: float | None = pool.connection_kwargs["socket_timeout"]
@@ -214,7 +244,7 @@ class Database:
         """
         if self._has_msetex is None:
             (known,) = await self.exchange(b"*3\r\n$7\r\nCOMMAND\r\n$4\r\nINFO\r\n$6\r\nMSETEX\r\n", 1)
-            self._has_msetex = isinstance(known, list) and any(known)
+            self._has_msetex = isinstance(known, list) and any(typing.cast("list[object]", known))
 
         return self._has_msetex
 
@@ -224,7 +254,7 @@ class Database:
             await self._idle.pop().disconnect()
 
     async def _exchange(
-        self, connection: redis.asyncio.Connection, commands: bytes | list[bytes], replies: int, /
+        self, connection: _Connection, commands: bytes | list[bytes], replies: int, /
     ) -> list[typing.Any]:
         try:
             async with asyncio.timeout(self._timeout):
@@ -249,20 +279,23 @@ class Database:
         if isinstance(exc, redis.AuthenticationError) or text.startswith(("NOAUTH", "WRONGPASS", "NOPERM")):
             what = f"{self.name} refused the password or user name: {exc}"
         elif "DB index is out of range" in text:
-            what = f"{self.name} does not exist, as the server has fewer databases: use `database=` or override the index"
+            what = (
+                f"{self.name} does not exist, as the server has fewer databases: use `database=` or override the index"
+            )
         else:
             what = f"{self.name} cannot be used: {exc or type(exc).__name__}"
 
         return errors.BackendError(what, exception=exc)
 
 
-async def _read(connection: redis.asyncio.Connection, /) -> typing.Any:
+async def _read(connection: _Connection, /) -> typing.Any:
     try:
         answer = await connection.read_response(disable_decoding=True)
     except redis.ResponseError as exc:
         return ReplyError(exc)
 
     if isinstance(answer, list):
-        return [ReplyError(part) if isinstance(part, redis.ResponseError) else part for part in answer]
+        parts = typing.cast("list[object]", answer)
+        return [ReplyError(part) if isinstance(part, redis.ResponseError) else part for part in parts]
 
     return answer

@@ -83,7 +83,7 @@ class Changes:
         self.is_plain: bool = True
         """Whether all entries are bytes: nothing is deleted or patched."""
         self.channels: dict[str, str | None] = {}
-        self.lifetimes: dict[str, int | None] = {}
+        self.lifetimes: dict[str, int] = {}
 
     def find(self, entity: str, /) -> bytes | Patch | Lookup | None:
         """Return the entity's new bytes or patch, [None][] if it is deleted, or what is known of it."""
@@ -178,7 +178,7 @@ class Delta:
         Encodes a payload as bytes.
     """
 
-    __slots__ = ("_dumps", "departures", "kinds", "owners", "size", "since")
+    __slots__ = ("_dumps", "departures", "kinds", "owners", "since", "size")
 
     def __init__(self, dumps: collections.Callable[[dict[str, typing.Any]], bytes], /) -> None:
         self._dumps = dumps

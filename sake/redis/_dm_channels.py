@@ -20,6 +20,7 @@ from . import _stores
 from ._client import ResourceClient
 from ._client import is_complete_user
 from ._codec import Payload
+from ._codec import nested
 from ._delta import Delta
 from ._events import on
 from ._expiry import to_lifetime
@@ -73,7 +74,7 @@ class DMChannelCache(ResourceClient, abc.DMChannelCache):
 
     @on("INTERACTION_CREATE")
     def _plan_dm_channel(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        channel, user = payload.get("channel") or {}, payload.get("user") or {}
+        channel, user = nested(payload, "channel"), nested(payload, "user")
         is_own = channel.get("type") == hikari.ChannelType.DM and payload.get("context", _BOT_DM) == _BOT_DM
         if is_own and is_complete_user(user):
             _put(delta, {**channel, "recipients": [user]})
@@ -144,9 +145,7 @@ class DMChannelCache(ResourceClient, abc.DMChannelCache):
     def iter_dm_channels(self, *, window_size: int = 1000) -> abc.CacheIterator[hikari.DMChannel]:
         return _stores.iter_all(self._engine, DM_CHANNELS, window_size)
 
-    async def set_dm_channel(
-        self, channel: Payload | hikari.DMChannel, /, *, expire_time: abc.ExpireT = None
-    ) -> None:
+    async def set_dm_channel(self, channel: Payload | hikari.DMChannel, /, *, expire_time: abc.ExpireT = None) -> None:
         """Store a direct message channel, in place of what was stored of it.
 
         Parameters
@@ -170,7 +169,8 @@ class DMChannelCache(ResourceClient, abc.DMChannelCache):
         """
         payload = _models.dm_channel_payload(channel) if isinstance(channel, hikari.DMChannel) else dict(channel)
         _stores.key_of(payload, "id")
-        _stores.key_of((payload.get("recipients") or [{}])[0], "id")
+        _stores.key_of(payload, "recipients")
+        _stores.key_of(payload["recipients"][0], "id")
         lifetime = to_lifetime(expire_time, "expire_time")
         await _stores.write(self._engine(), lambda delta: _put(delta, payload, lifetime))
 

@@ -52,7 +52,17 @@ class Engine:
     """
 
     __slots__ = (
-        "_owners", "_tasks", "codec", "connections", "factory", "keys", "layout", "lifetimes", "reader", "statistics", "writer"
+        "_owners",
+        "_tasks",
+        "codec",
+        "connections",
+        "factory",
+        "keys",
+        "layout",
+        "lifetimes",
+        "reader",
+        "statistics",
+        "writer",
     )
 
     def __init__(
@@ -101,12 +111,12 @@ class Engine:
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
-    async def close(self, timeout: float, /) -> None:
-        """Stop, after writing what is left for at most `timeout` seconds."""
+    async def close(self, within: float, /) -> None:
+        """Stop, after writing what is left for at most `within` seconds."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.writer.close(timeout)
+        await self.writer.close(within)
         await self.reader.close()
         await self.connections.close()
 

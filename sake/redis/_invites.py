@@ -17,6 +17,7 @@ from sake import abc
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
+from ._codec import nested
 from ._delta import Delta
 from ._events import on
 from ._expiry import invite_lifetime
@@ -154,4 +155,4 @@ def _put(delta: Delta, payload: Payload, lifetime: int | None, /) -> None:
 
 
 def _guild_of(payload: Payload, /) -> str:
-    return str(payload.get("guild_id") or (payload.get("guild") or {}).get("id") or "")
+    return str(payload.get("guild_id") or nested(payload, "guild").get("id") or "")

@@ -35,6 +35,7 @@ from collections import abc as collections
 import hikari
 
 from ._codec import Payload
+from ._codec import nested
 from ._expiry import DEFAULT_EXPIRE
 from ._expiry import DEFAULT_FAST_EXPIRE
 from ._expiry import DEFAULT_INVITE_EXPIRE
@@ -97,7 +98,9 @@ class Kind(typing.Generic[_T_co]):
         return self.shape is Shape.GUILD_HASH or (self.shape is Shape.STRING and self.channel_of is not None)
 
 
-def _build_channel(factory: hikari.api.EntityFactory, payload: Payload, guild: str, /) -> hikari.PermissibleGuildChannel:
+def _build_channel(
+    factory: hikari.api.EntityFactory, payload: Payload, guild: str, /
+) -> hikari.PermissibleGuildChannel:
     channel = factory.deserialize_channel(payload, guild_id=hikari.Snowflake(guild))
     if not isinstance(channel, hikari.PermissibleGuildChannel):
         error_message = f"{channel!r} is not a guild channel with permissions"
@@ -107,7 +110,7 @@ def _build_channel(factory: hikari.api.EntityFactory, payload: Payload, guild: s
 
 
 def _build_thread(factory: hikari.api.EntityFactory, payload: Payload, guild: str, /) -> hikari.GuildThreadChannel:
-    return factory.deserialize_guild_thread(payload, guild_id=hikari.Snowflake(guild), user_id=_OWN_ID_UNKNOWN)
+    return factory.deserialize_guild_thread(payload, guild_id=hikari.Snowflake(guild))
 
 
 def _build_emoji(factory: hikari.api.EntityFactory, payload: Payload, guild: str, /) -> hikari.KnownCustomEmoji:
@@ -183,7 +186,7 @@ def _parent_channel(payload: Payload, /) -> str | None:
 
 
 def _invite_channel(payload: Payload, /) -> str | None:
-    return _text(payload.get("channel_id") or (payload.get("channel") or {}).get("id"))
+    return _text(payload.get("channel_id") or nested(payload, "channel").get("id"))
 
 
 def _text(entity: str | int | None, /) -> str | None:
@@ -192,7 +195,9 @@ def _text(entity: str | int | None, /) -> str | None:
 
 _GUILD = Shape.GUILD_HASH
 
-CHANNELS: typing.Final = Kind("channel", ResourceIndex.CHANNEL, _GUILD, _build_channel, owned=True, noun="Guild channel")
+CHANNELS: typing.Final = Kind(
+    "channel", ResourceIndex.CHANNEL, _GUILD, _build_channel, owned=True, noun="Guild channel"
+)
 EMOJIS: typing.Final = Kind("emoji", ResourceIndex.EMOJI, _GUILD, _build_emoji, owned=True, noun="Emoji")
 ROLES: typing.Final = Kind("role", ResourceIndex.ROLE, _GUILD, _build_role, owned=True, noun="Role")
 STICKERS: typing.Final = Kind("sticker", ResourceIndex.STICKER, _GUILD, _build_sticker, owned=True, noun="Sticker")
@@ -220,8 +225,12 @@ MESSAGES: typing.Final = Kind(
 USERS: typing.Final = Kind("user", ResourceIndex.USER, Shape.STRING, _build_user, lifetime=DEFAULT_EXPIRE, noun="User")
 ME: typing.Final = Kind("me", ResourceIndex.USER, Shape.HASH, _build_me, noun="Own user")
 GUILDS: typing.Final = Kind("guild", ResourceIndex.GUILD, Shape.HASH, _build_guild, keyed_by_guild=True, noun="Guild")
-UNAVAILABLE_GUILDS: typing.Final = Kind("guild-unavailable", ResourceIndex.GUILD, Shape.SET, _build_nothing, keyed_by_guild=True)
-COMPLETE_MEMBER_LISTS: typing.Final = Kind("member-complete", ResourceIndex.MEMBER, Shape.SET, _build_nothing, keyed_by_guild=True)
+UNAVAILABLE_GUILDS: typing.Final = Kind(
+    "guild-unavailable", ResourceIndex.GUILD, Shape.SET, _build_nothing, keyed_by_guild=True
+)
+COMPLETE_MEMBER_LISTS: typing.Final = Kind(
+    "member-complete", ResourceIndex.MEMBER, Shape.SET, _build_nothing, keyed_by_guild=True
+)
 APPLICATIONS: typing.Final = Kind(
     "application",
     ResourceIndex.APPLICATION,

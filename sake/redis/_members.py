@@ -16,6 +16,7 @@ from sake import abc
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
+from ._codec import nested
 from ._delta import Delta
 from ._engine import Engine
 from ._events import on
@@ -41,11 +42,11 @@ class MemberCache(ResourceClient, abc.MemberCache):
     _member_counts: dict[str, int]
     """Guild id → how many members it has, of guilds whose member list is not complete."""
 
-    def __new__(cls, *_: object, **__: object) -> typing_extensions.Self:
-        self = super().__new__(cls)
+    @typing_extensions.override
+    def _prepare(self) -> None:
+        super()._prepare()
         self._chunks = {}
         self._member_counts = {}
-        return self
 
     @classmethod
     @typing_extensions.override
@@ -260,7 +261,7 @@ class MemberCache(ResourceClient, abc.MemberCache):
         sake.errors.BackendError
             If the server is away. The member is kept and will be written.
         """
-        guild, user = _stores.text(guild_id), _stores.key_of(payload.get("user") or {}, "id")
+        guild, user = _stores.text(guild_id), _stores.key_of(nested(payload, "user"), "id")
 
         def describe(delta: Delta) -> None:
             delta.put(MEMBERS, guild, user, dict(payload))

@@ -149,16 +149,25 @@ class Plan:
     def _settle_patch(self, scope: Scope, entity: str, patch: Patch, /) -> None:
         stored = (self._stored or {}).get((scope.kind, entity))
         try:
+            if stored is not None and self._is_cleared(scope, entity, stored):
+                stored = None
             if isinstance(patch.base, bytes):
                 scope.puts[entity] = self._overlay(scope, entity, patch.base, patch)
             elif patch.base is UNKNOWN and stored is not None:
                 scope.amends[entity] = self._overlay(scope, entity, stored, patch)
             elif patch.otherwise is not None:
                 scope.puts[entity] = self._codec.dumps(dict(patch.otherwise))
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - one bad entry must not stop its neighbours
             self._statistics.skipped += 1
             where = f" of guild {scope.guild}" if scope.guild else ""
             _LOGGER.error("An update of %s %s%s cannot be used and is skipped: %s", scope.kind.name, entity, where, exc)
+
+    def _is_cleared(self, scope: Scope, entity: str, stored: bytes, /) -> bool:
+        channels, channel_of = scope.changes.cleared_channels, scope.kind.channel_of
+        if not channels or channel_of is None:
+            return False
+
+        return channel_of(self._codec.load(stored, f"{scope.kind.name} {entity}")) in channels
 
     def _overlay(self, scope: Scope, entity: str, base: bytes, patch: Patch, /) -> bytes:
         return self._codec.dumps({**self._codec.load(base, f"{scope.kind.name} {entity}"), **patch.over})

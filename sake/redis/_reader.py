@@ -27,14 +27,12 @@ from ._writer import Writer
 
 AnyKind = Kind[typing.Any]
 
-_OWNERS: typing.Final = None
-"""In the place of a guild: the look-up asks which guild an entity is in."""
-
 
 @dataclasses.dataclass(slots=True)
 class _Request:
     kind: AnyKind
     guild: str | None
+    """[None][] to ask which guild the entities are in."""
     entities: list[str]
     answer: asyncio.Future[list[bytes | None]]
 
@@ -46,7 +44,18 @@ class Reader:
     started is always seen, whichever of them comes first.
     """
 
-    __slots__ = ("_codec", "_connections", "_keys", "_lanes", "_layout", "_loop", "_scheduled", "_tasks", "_waiting", "_writer")
+    __slots__ = (
+        "_codec",
+        "_connections",
+        "_keys",
+        "_lanes",
+        "_layout",
+        "_loop",
+        "_scheduled",
+        "_tasks",
+        "_waiting",
+        "_writer",
+    )
 
     def __init__(
         self,
@@ -77,7 +86,7 @@ class Reader:
 
     def get_owners(self, kind: AnyKind, entities: list[str], /) -> asyncio.Future[list[bytes | None]]:
         """Return the ids of the guilds that entities of an owned kind are in; as `get` does."""
-        return self._submit(kind, _OWNERS, entities)
+        return self._submit(kind, None, entities)
 
     async def call(self, kind: AnyKind, *commands: bytes) -> list[typing.Any]:
         """Send packed commands to the database of a kind and return their replies.
@@ -107,9 +116,7 @@ class Reader:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _submit(
-        self, kind: AnyKind, guild: str | None, entities: list[str], /
-    ) -> asyncio.Future[list[bytes | None]]:
+    def _submit(self, kind: AnyKind, guild: str | None, entities: list[str], /) -> asyncio.Future[list[bytes | None]]:
         request = _Request(kind, guild, entities, self._loop.create_future())
         self._waiting.append(request)
         if not self._scheduled:
@@ -140,7 +147,7 @@ class Reader:
             self._pump(lane)
 
     def _find(self, request: _Request, entity: str, /) -> bytes | Lookup | None:
-        if request.guild is _OWNERS:
+        if request.guild is None:
             guild = self._writer.find_owner(request.kind, entity)
             return UNTOUCHED if guild is None else guild.encode()
 
@@ -225,17 +232,17 @@ class Reader:
             _transaction.pack(command, *((key,) if key else ()), *fields) for (command, key), fields in groups.items()
         ]
         answers = dict(zip(groups, await database.exchange(packed, len(packed)), strict=True))
-        for request, group, start in places:
-            answer = answers[group]
+        for request, place, start in places:
+            answer = answers[place]
             if isinstance(answer, ReplyError):
                 _fail(request, _refused(database, request.kind.name, answer))
             elif not request.answer.done():
                 part = answer[start : start + len(request.entities)]
-                request.answer.set_result([b"" if v else None for v in part] if group[0] == "SMISMEMBER" else part)
+                request.answer.set_result([b"" if v else None for v in part] if place[0] == "SMISMEMBER" else part)
 
     def _command(self, request: _Request, /) -> tuple[str, str, list[str]]:
         kind = request.kind
-        if request.guild is _OWNERS:
+        if request.guild is None:
             return "HMGET", self._keys.owners(kind.name), request.entities
         if kind.shape is Shape.STRING:
             return "MGET", "", [self._keys.single(kind.name, entity) for entity in request.entities]

@@ -3,7 +3,18 @@
 
 from __future__ import annotations
 
-__all__ = ["check_window_size", "count_all", "count_in_channel", "count_in_guild", "guilds_of_channel", "ids", "in_all", "in_channel", "in_guild", "known_guilds"]
+__all__ = [
+    "check_window_size",
+    "count_all",
+    "count_in_channel",
+    "count_in_guild",
+    "guilds_of_channel",
+    "ids",
+    "in_all",
+    "in_channel",
+    "in_guild",
+    "known_guilds",
+]
 
 import re
 import typing
@@ -47,8 +58,8 @@ async def in_all(engine: Engine, kind: AnyKind, window_size: int, /) -> collecti
             (values,) = await engine.reader.call(kind, _transaction.pack("MGET", *keys))
             yield "", [value for value in values if value is not None]
     elif kind.shape is Shape.HASH:
-        async for window in _hash(engine, kind, engine.keys.whole(kind.name), window_size):
-            yield "", window
+        async for values in _hash(engine, kind, engine.keys.whole(kind.name), window_size):
+            yield "", values
     else:
         async for window in _in_all_guilds(engine, kind, window_size):
             yield window
@@ -132,7 +143,7 @@ async def _places(engine: Engine, kind: AnyKind, channel: str, /) -> dict[str, l
 
 async def _length(engine: Engine, kind: AnyKind, key: str, /) -> int:
     (length,) = await engine.reader.call(kind, _transaction.pack("HLEN", key))
-    return length
+    return int(length)
 
 
 async def _lengths(engine: Engine, kind: AnyKind, guilds: list[str], /) -> list[int]:
@@ -167,8 +178,8 @@ async def _in_all_guilds(engine: Engine, kind: AnyKind, window_size: int, /) -> 
         size = 0
         for guild, length in zip(group, await _lengths(engine, kind, group), strict=True):
             if length > window_size:
-                async for window in _hash(engine, kind, engine.keys.in_guild(kind.name, guild), window_size):
-                    yield guild, window
+                async for values in _hash(engine, kind, engine.keys.in_guild(kind.name, guild), window_size):
+                    yield guild, values
             elif length:
                 if size + length > window_size:
                     for window in await _values(engine, kind, together):
@@ -197,7 +208,9 @@ async def _scan(engine: Engine, kind: AnyKind, window_size: int, /) -> collectio
     seen: set[bytes] = set()
     cursor = b"0"
     while True:
-        command = _transaction.pack("SCAN", cursor, "MATCH", prefix + b"*", "COUNT", max(window_size, 100), "TYPE", "string")
+        command = _transaction.pack(
+            "SCAN", cursor, "MATCH", prefix + b"*", "COUNT", max(window_size, 100), "TYPE", "string"
+        )
         ((cursor, keys),) = await engine.reader.call(kind, command)
         names = {key[len(prefix) :] for key in keys} - seen
         names = {name for name in names if (name.isdigit() if kind.numeric else _CODE.fullmatch(name))}

@@ -25,7 +25,7 @@ class Statistics:
     """Attempts to write that failed because the server was away."""
 
     dropped: int = 0
-    """Entries given up because `backlog_limit` was passed, or because the client was closed while the server was away."""
+    """Entries given up: `backlog_limit` was passed, or the client was closed while the server was away."""
 
     backlog: int = 0
     """Bytes of memory, about, that wait to be written now."""

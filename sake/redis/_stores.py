@@ -102,7 +102,9 @@ async def get(engine: Engine, kind: Kind[_T], guild: str, entity: str, /) -> _T:
     return _build(engine, kind, guild, data, entity)
 
 
-async def get_owned(engine: Engine, kind: Kind[_T], entity_id: hikari.Snowflakeish, guild_id: hikari.Snowflakeish | None, /) -> _T:
+async def get_owned(
+    engine: Engine, kind: Kind[_T], entity_id: hikari.Snowflakeish, guild_id: hikari.Snowflakeish | None, /
+) -> _T:
     """Return the model of one entity that lives in a guild, which need not be known; raises as `get` does."""
     entity = text(entity_id)
     if guild_id is not None:
@@ -163,11 +165,16 @@ def iter_all(opened: _Opened, kind: Kind[_T], window_size: int, /) -> EntryItera
     """Iterate over all entities of a kind."""
     _scans.check_window_size(window_size)
     return _iterate(
-        opened, kind, lambda engine: _scans.in_all(engine, kind, window_size), lambda engine: _scans.count_all(engine, kind)
+        opened,
+        kind,
+        lambda engine: _scans.in_all(engine, kind, window_size),
+        lambda engine: _scans.count_all(engine, kind),
     )
 
 
-def iter_guild(opened: _Opened, kind: Kind[_T], guild_id: hikari.Snowflakeish, window_size: int, /) -> EntryIterator[_T]:
+def iter_guild(
+    opened: _Opened, kind: Kind[_T], guild_id: hikari.Snowflakeish, window_size: int, /
+) -> EntryIterator[_T]:
     """Iterate over the entities of a kind in one guild."""
     _scans.check_window_size(window_size)
     guild = text(guild_id)
@@ -293,7 +300,11 @@ def _iterate(
     async def length() -> int:
         return await count(opened())
 
-    build = functools.partial(_build_in_channel, opened, kind, channel) if channel else functools.partial(_build_in_guild, opened, kind)
+    build = (
+        functools.partial(_build_in_channel, opened, kind, channel)
+        if channel
+        else functools.partial(_build_in_guild, opened, kind)
+    )
     return EntryIterator(build, windows(), length)
 
 

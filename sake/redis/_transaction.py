@@ -163,6 +163,9 @@ return failed
 
 _Argument = bytes | str | int
 
+_NAMED: typing.Final = 3
+"""How many entities an error names."""
+
 
 @dataclasses.dataclass(slots=True)
 class Scope:
@@ -182,8 +185,8 @@ class Scope:
         return sum(map(len, self.puts.values()))
 
     def __str__(self) -> str:
-        names = list(itertools.islice(self.changes.entries, 4))
-        listed = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+        names = list(itertools.islice(self.changes.entries, _NAMED + 1))
+        listed = ", ".join(names[:_NAMED]) + (" …" if len(names) > _NAMED else "")
         return f"{self.kind.name} {listed}" + (f" of guild {self.guild}" if self.guild else "")
 
 
@@ -386,7 +389,8 @@ class Transaction:
     def _add_strings(self, scope: Scope, /) -> None:
         prefix = self._keys.single(scope.kind.name, "").encode()
         packed = {
-            b"$%d\r\n%b%b\r\n" % (len(prefix) + len(entity), prefix, entity.encode()): b"$%d\r\n%b\r\n" % (len(data), data)
+            b"$%d\r\n%b%b\r\n" % (len(prefix) + len(entity), prefix, entity.encode()): b"$%d\r\n%b\r\n"
+            % (len(data), data)
             for entity, data in scope.puts.items()
         }
         lifetimes = scope.changes.lifetimes
@@ -395,7 +399,8 @@ class Transaction:
             return
 
         for entity, (key, value) in zip(scope.puts, packed.items(), strict=True):
-            self._strings.setdefault(lifetimes.get(entity, scope.lifetime), {})[key] = value
+            own = lifetimes.get(entity)
+            self._strings.setdefault(scope.lifetime if own is None else own, {})[key] = value
 
     def _add_lookups(self, scope: Scope, /) -> None:
         name = scope.kind.name

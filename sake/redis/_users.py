@@ -16,6 +16,7 @@ from sake import abc
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
+from ._codec import nested
 from ._delta import Delta
 from ._events import on
 from ._expiry import to_lifetime
@@ -107,9 +108,9 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
     @on("INTERACTION_CREATE")
     def _plan_users_of_interaction(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
         _put(delta, payload.get("user"))
-        _put(delta, (payload.get("member") or {}).get("user"))
-        resolved = (payload.get("data") or {}).get("resolved") or {}
-        for user in (resolved.get("users") or {}).values():
+        _put(delta, nested(payload, "member").get("user"))
+        resolved = nested(nested(payload, "data"), "resolved")
+        for user in nested(resolved, "users").values():
             _put(delta, user)
         if message := payload.get("message"):
             _put_message(delta, message)
@@ -122,7 +123,7 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
     @on("THREAD_MEMBERS_UPDATE")
     def _plan_users_of_thread(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
         for added in payload.get("added_members") or ():
-            _put(delta, (added.get("member") or {}).get("user"))
+            _put(delta, nested(added, "member").get("user"))
 
     @on("GUILD_SCHEDULED_EVENT_CREATE", "GUILD_SCHEDULED_EVENT_UPDATE", "GUILD_SCHEDULED_EVENT_DELETE")
     def _plan_user_of_scheduled_event(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:

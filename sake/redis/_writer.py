@@ -162,10 +162,10 @@ class Writer:
         self._wake.set()
         await waiter
 
-    async def close(self, timeout: float, /) -> None:
-        """Write what is left, for at most `timeout` seconds, and stop."""
+    async def close(self, within: float, /) -> None:
+        """Write what is left, for at most `within` seconds, and stop."""
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(within):
                 while self._number_written < self._number_cut or self.delta:
                     with contextlib.suppress(errors.BackendError):
                         await self.flush()
@@ -210,7 +210,9 @@ class Writer:
                 await asyncio.sleep(pause)
                 self._merge_closed(delta)
             except Exception:
-                _LOGGER.exception("A batch of %s changes cannot be written and is skipped: this is a bug", delta.count())
+                _LOGGER.exception(
+                    "A batch of %s changes cannot be written and is skipped: this is a bug", delta.count()
+                )
                 self._statistics.skipped += delta.count()
                 break
 
@@ -233,7 +235,7 @@ class Writer:
             dropped = delta.shrink(self._limit * 9 // 10)
             self._statistics.dropped += dropped
             _LOGGER.error(
-                "%s changes wait for the server and take more than backlog_limit=%s bytes: %s of the oldest are dropped",
+                "%s changes wait for the server and take more than backlog_limit=%s bytes: the oldest %s are dropped",
                 delta.count(),
                 self._limit,
                 dropped,

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The async caches that Tanjun gets, one class for each shape it asks for."""
+
+from __future__ import annotations
+
+__all__ = ["Global", "InGuild", "Single", "Users"]
+
+import typing
+from collections import abc as collections
+
+import hikari
+import typing_extensions
+from tanjun import dependencies
+
+from sake import abc
+from sake import errors
+
+from ._asker import NO_DEFAULT
+from ._asker import Asker
+from ._asker import NoDefault
+from ._asker import UnsureError
+from ._table import Row
+from ._table import Shape
+
+_DefaultT = typing.TypeVar("_DefaultT")
+_KeyT = typing.TypeVar("_KeyT")
+_ValueT = typing.TypeVar("_ValueT")
+
+
+class _Entries(dependencies.CacheIterator[_ValueT]):
+    """Iterates over entries of the cache; over none if the cache cannot be asked."""
+
+    __slots__ = ("_asker", "_entries", "_has_begun", "_required", "_whole")
+
+    def __init__(self, asker: Asker, entries: abc.CacheIterator[_ValueT], required: int | None = None, /) -> None:
+        self._asker = asker
+        self._entries = entries
+        self._has_begun = False
+        self._required = required
+        self._whole: collections.Iterator[_ValueT] | None = None
+
+    async def __anext__(self) -> _ValueT:
+        try:
+            entry = await (anext(self._entries) if self._required is None else self._next_of_whole(self._required))
+        except StopAsyncIteration:
+            self._complete()
+        except errors.SakeException as exc:
+            self._asker.report(exc)
+            if self._has_begun:
+                error_message = f"The cache could not be read to the end: {exc}"
+                raise dependencies.CacheMissError(error_message) from exc
+            self._complete()
+
+        self._has_begun = True
+        return entry
+
+    @typing_extensions.override
+    async def len(self) -> int:
+        try:
+            return await self._entries.len()
+        except errors.SakeException as exc:
+            self._asker.report(exc)
+            return 0
+
+    async def _next_of_whole(self, required: int, /) -> _ValueT:
+        # Tanjun takes what there is for everything there is, and asks REST only if there is nothing.
+        if self._whole is None:
+            entries = [entry async for entry in self._entries]
+            ids = {entry.id for entry in entries if isinstance(entry, hikari.Unique)}
+            self._whole = iter(entries if required in ids else ())
+
+        for entry in self._whole:
+            return entry
+
+        raise StopAsyncIteration
+
+
+class _Adapter(typing.Generic[_ValueT]):
+    """What the adapters of a resource have in common."""
+
+    __slots__ = ("_asker", "_row", "_trusted")
+
+    def __init__(self, asker: Asker, row: Row, *, trusted: bool) -> None:
+        self._asker = asker
+        self._row = row
+        self._trusted = trusted
+
+    async def _ask(
+        self,
+        entry: collections.Awaitable[_ValueT],
+        key: object,
+        guild_id: hikari.Snowflakeish | None,
+        default: _DefaultT | NoDefault,
+        /,
+    ) -> _ValueT | _DefaultT:
+        knows = self._row.knows if self._trusted else Asker.never
+        return await self._asker.ask(entry, lambda: knows(self._asker, key, guild_id), default)
+
+    def _get(self, *key: object, **hints: object) -> collections.Awaitable[_ValueT]:
+        entry: collections.Awaitable[_ValueT] = getattr(self._asker.cache, self._row.get)(*key, **hints)
+        return entry
+
+    def iter_all(self) -> dependencies.CacheIterator[_ValueT]:
+        """Iterate over the entries of all guilds."""
+        return _Entries(self._asker, getattr(self._asker.cache, self._row.iter_all)())
+
+    def iter_for_guild(self, guild_id: hikari.Snowflakeish, /) -> dependencies.CacheIterator[_ValueT]:
+        """Iterate over the entries of one guild."""
+        entries = getattr(self._asker.cache, self._row.iter_for_guild)(guild_id)
+        return _Entries(self._asker, entries, int(guild_id) if self._row.has_everyone else None)
+
+
+class Single(_Adapter[_ValueT], dependencies.SingleStoreCache[_ValueT]):
+    """There is one of it: the bot's own user, its application."""
+
+    __slots__ = ()
+
+    @typing_extensions.override
+    async def get(self, *, default: _DefaultT | NoDefault = NO_DEFAULT) -> _ValueT | _DefaultT:
+        return await self._ask(self._get(), None, None, default)
+
+
+class Global(_Adapter[_ValueT], dependencies.AsyncCache[_KeyT, _ValueT], typing.Generic[_KeyT, _ValueT]):
+    """Found by a key that is its own everywhere."""
+
+    __slots__ = ()
+
+    @typing_extensions.override
+    async def get(self, key: _KeyT, /, *, default: _DefaultT | NoDefault = NO_DEFAULT) -> _ValueT | _DefaultT:
+        return await self._ask(self._get(key), key, None, default)
+
+
+class Users(Global[hikari.Snowflakeish, hikari.User]):
+    """Users, whose own entries expire: those who are members of a guild are found there."""
+
+    __slots__ = ()
+
+    @typing_extensions.override
+    async def _get(self, *key: typing.Any, **hints: object) -> hikari.User:
+        try:
+            return await super()._get(*key, **hints)
+        except errors.EntryNotFound as exc:
+            if not self._trusted or not isinstance(self._asker.cache, abc.MemberCache):
+                raise
+
+            sighting = await self._asker.look_for_user(*key)
+            if sighting.user is not None:
+                return sighting.user
+
+            if not sighting.is_certain:
+                raise UnsureError(str(exc)) from exc
+
+            raise
+
+
+class InGuild(_Adapter[_ValueT], dependencies.GuildBoundCache[hikari.Snowflakeish, _ValueT]):
+    """Found in a guild."""
+
+    __slots__ = ()
+
+    @typing_extensions.override
+    async def get_from_guild(
+        self,
+        guild_id: hikari.Snowflakeish,
+        key: hikari.Snowflakeish,
+        /,
+        *,
+        default: _DefaultT | NoDefault = NO_DEFAULT,
+    ) -> _ValueT | _DefaultT:
+        is_owned = self._row.shape is Shape.OWNED
+        entry = self._get(key, guild_id=guild_id) if is_owned else self._get(guild_id, key)
+        return await self._ask(entry, key, guild_id, default)

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A process that reads one guild over and over, and tells on standard output what it saw that should not be.
+
+Everything in the guild carries a generation number as the last word of its name. Run it with the server's address, the
+guild's id and how many entities of each kind it has; it stops when its standard input ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import threading
+import typing
+
+import orjson
+import redis.asyncio
+from _support import gateway
+
+import sake.redis
+
+_DATABASE: typing.Final = 0
+
+
+class Reader:
+    """Reads a guild in every way there is."""
+
+    def __init__(self, cache: sake.redis.RedisCache, raw: redis.asyncio.Redis, guild: int, count: int) -> None:
+        self.cache = cache
+        self.count = count
+        self.faults: list[str] = []
+        self.guild = guild
+        self.latest: dict[str, int] = {}
+        self.raw = raw
+        self.reads = 0
+        self.seen: set[int] = set()
+
+    async def read(self) -> None:
+        """Read everything once."""
+        cache, guild = self.cache, self.guild
+        roles = await cache.iter_roles_for_guild(guild)
+        self.check("roles iterated", [role.name for role in roles])
+        self.check("channels iterated", [str(found.name) for found in await cache.iter_guild_channels_for_guild(guild)])
+        self.check("members iterated", [str(member.nickname) for member in await cache.iter_members_for_guild(guild)])
+        self.check("all roles iterated", [role.name for role in await cache.iter_roles(window_size=self.count)])
+        self.check("the guild", [(await cache.get_guild(guild)).name] * self.count)
+        pipeline = self.raw.pipeline(transaction=True)
+        pipeline.hget("guild", str(guild))
+        for kind in ("role", "channel", "member"):
+            pipeline.hvals(f"{{{guild}}}:{kind}")
+        record, *children = await pipeline.execute()
+        names = [[orjson.loads(data).get("name") or orjson.loads(data)["nick"] for data in found] for found in children]
+        name = orjson.loads(record)["name"]
+        for kind, found in zip(("role", "channel", "member"), names, strict=True):
+            if len(found) != self.count:
+                self.faults.append(f"{len(found)} {kind} entries at once with {name}")
+        if len({text.split()[-1] for text in (name, *sum(names, []))}) != 1:
+            self.faults.append(f"several generations in one transaction with {name}")
+
+    def check(self, what: str, names: list[str]) -> None:
+        """Take note of what was read at once."""
+        self.reads += 1
+        generations = {int(name.split()[-1]) for name in names}
+        if len(names) != self.count:
+            self.faults.append(f"{what}: {len(names)} of {self.count}")
+        if len(generations) != 1:
+            self.faults.append(f"{what}: generations {sorted(generations)}")
+        for generation in generations:
+            if generation < self.latest.get(what, 0):
+                self.faults.append(f"{what}: {generation} after {self.latest[what]}")
+            self.latest[what] = generation
+        self.seen |= generations
+
+
+async def main(url: str, guild: str, count: str) -> None:
+    """Read until told to stop."""
+    stopped = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), stopped.set()), daemon=True).start()
+    async with sake.redis.RedisCache(url, gateway.make_bot(), database=_DATABASE) as cache:
+        raw = redis.asyncio.Redis.from_url(url, db=_DATABASE)
+        reader = Reader(cache, raw, int(guild), int(count))
+        await reader.read()
+        print("ready", flush=True)
+        while not stopped.is_set():
+            await reader.read()
+        await raw.aclose()
+
+    print(json.dumps({"reads": reader.reads, "faults": reader.faults[:20], "seen": sorted(reader.seen)}), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
