@@ -9,10 +9,12 @@ Every test finds all databases of its server empty.
 from __future__ import annotations
 
 import contextlib
+import os
 import typing
 from collections import abc as collections
 
 import hikari
+import hypothesis
 import pytest
 import pytest_asyncio
 import redis.asyncio
@@ -21,6 +23,10 @@ from _support import servers
 
 import sake.redis
 from sake import testing
+
+hypothesis.settings.register_profile("ci", derandomize=True, print_blob=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 RawDatabase = collections.Callable[[int], redis.asyncio.Redis]
 """Makes clients that look at one database of the server."""
@@ -141,6 +147,7 @@ async def raw_database(server: servers.Server) -> collections.AsyncIterator[RawD
         clients: dict[int, redis.asyncio.Redis] = {}
 
         def client(database: int) -> redis.asyncio.Redis:
+            database = int(database)
             if database not in clients:
                 clients[database] = server.client(database)
                 stack.push_async_callback(clients[database].aclose)

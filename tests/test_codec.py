@@ -18,19 +18,21 @@ from sake.redis import _kinds
 
 Payload = dict[str, typing.Any]
 
+SETTINGS = hypothesis.settings(deadline=None, max_examples=40)
+TEXTS = strategies.text(strategies.characters(exclude_categories=["Cs"]), max_size=20)
 LEAVES = (
     strategies.none()
     | strategies.booleans()
     | strategies.integers(-(2**63), 2**64 - 1)
     | strategies.floats(allow_nan=False, allow_infinity=False)
-    | strategies.text(strategies.characters(exclude_categories=["Cs"]))
+    | TEXTS
 )
 VALUES = strategies.recursive(
     LEAVES,
-    lambda children: strategies.lists(children, max_size=4) | strategies.dictionaries(_text := strategies.text(strategies.characters(exclude_categories=["Cs"]), max_size=4), children, max_size=4),
+    lambda children: strategies.lists(children, max_size=4) | strategies.dictionaries(TEXTS, children, max_size=4),
     max_leaves=12,
 )
-PAYLOADS = strategies.dictionaries(strategies.text(strategies.characters(exclude_categories=["Cs"])), VALUES, max_size=6)
+PAYLOADS = strategies.dictionaries(TEXTS, VALUES, max_size=6)
 
 
 def json_dumps(payload: Payload) -> bytes:
@@ -53,6 +55,7 @@ CODECS = {
 
 
 @pytest.mark.parametrize("name", CODECS)
+@SETTINGS
 @hypothesis.given(PAYLOADS)
 def test_a_payload_comes_back_as_it_was(name: str, payload: Payload) -> None:
     codec = CODECS[name]
@@ -61,6 +64,7 @@ def test_a_payload_comes_back_as_it_was(name: str, payload: Payload) -> None:
     assert codec.load(data, "key") == payload
 
 
+@SETTINGS
 @hypothesis.given(PAYLOADS)
 def test_what_is_stored_by_default_is_a_json_document(payload: Payload) -> None:
     data = _codec.Codec().dumps(payload)
@@ -78,6 +82,7 @@ def test_bytes_that_cannot_be_read_are_an_error_with_key_and_cause(name: str, da
     assert caught.value.exception is not None
 
 
+@SETTINGS
 @hypothesis.given(strategies.binary())
 def test_no_bytes_at_all_let_another_error_out(data: bytes) -> None:
     codec = CODECS["zlib"]
@@ -121,6 +126,7 @@ def test_a_document_that_is_no_object_is_an_error_of_ours(data: bytes) -> None:
         _codec.Codec().build(lambda payload: payload["id"], data, "role 5")
 
 
+@SETTINGS
 @hypothesis.given(PAYLOADS)
 def test_building_gets_the_payload_and_returns_the_model(payload: Payload) -> None:
     codec = _codec.Codec()

@@ -98,7 +98,7 @@ def test_a_creation_written_with_a_z_is_understood() -> None:
 
 def test_the_defaults_are_milliseconds() -> None:
     minute = 60_000
-    assert sake.redis.DEFAULT_FAST_EXPIRE == 5 * minute
-    assert sake.redis.DEFAULT_EXPIRE == 60 * minute
-    assert sake.redis.DEFAULT_SLOW_EXPIRE == 7 * 24 * 60 * minute
-    assert sake.redis.DEFAULT_INVITE_EXPIRE == 30 * 24 * 60 * minute
+    assert 5 * minute == sake.redis.DEFAULT_FAST_EXPIRE
+    assert 60 * minute == sake.redis.DEFAULT_EXPIRE
+    assert 7 * 24 * 60 * minute == sake.redis.DEFAULT_SLOW_EXPIRE
+    assert 30 * 24 * 60 * minute == sake.redis.DEFAULT_INVITE_EXPIRE

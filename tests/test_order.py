@@ -161,7 +161,9 @@ async def test_a_burst_of_updates_ends_on_the_last(town: Town, send: typing.Any)
 
 
 async def test_a_role_deleted_right_after_its_guild_was_received_is_gone(town: Town, send: typing.Any) -> None:
-    sample = {name: [] for name in ("channels", "threads", "emojis", "stickers", "members", "presences", "voice_states")}
+    sample = {
+        name: [] for name in ("channels", "threads", "emojis", "stickers", "members", "presences", "voice_states")
+    }
     base = {**town.make.guild(), **sample}
     deleted: list[str] = []
     kept: list[str] = []
@@ -190,7 +192,12 @@ async def test_events_of_a_whole_busy_day_end_as_the_world_does(town: Town) -> N
 
     await town.received()
     guilds = town.discord.world.guilds.values()
-    for kind, name in (("roles", "roles"), ("members", "members"), ("guild_channels", "channels"), ("emojis", "emojis")):
+    for kind, name in (
+        ("roles", "roles"),
+        ("members", "members"),
+        ("guild_channels", "channels"),
+        ("emojis", "emojis"),
+    ):
         assert await getattr(town.cache, f"iter_{kind}")().len() == sum(len(getattr(guild, name)) for guild in guilds)
 
 
@@ -215,7 +222,9 @@ async def test_a_member_who_joins_moves_and_leaves_in_a_burst_leaves_nothing(tow
 
     await town.received()
     assert (await town.cache.iter_members().len(), await town.cache.iter_voice_states().len()) == before
-    in_channels = sum([await town.cache.iter_voice_states_for_channel(int(id_)).len() for id_ in town.guild.voice_channel_ids])
+    in_channels = sum(
+        [await town.cache.iter_voice_states_for_channel(int(id_)).len() for id_ in town.guild.voice_channel_ids]
+    )
     assert in_channels == before[1]
     assert await town.cache.iter_presences().len() == len(town.guild.presences)
 

@@ -18,7 +18,7 @@ from _support import servers
 from hypothesis import strategies
 
 import sake.redis
-from sake.redis import _batch
+from sake.redis import _connections
 from sake.redis import _delta
 from sake.redis import _keys
 from sake.redis import _kinds
@@ -29,13 +29,11 @@ CHANNEL, OTHER_CHANNEL = deltas.CHANNELS[GUILD]
 DATABASE = 0
 KEYS = _keys.Keys()
 
-ALLOWED = {b"EVAL", b"HDEL", b"HSET", b"MSET", b"SADD", b"SET", b"SREM", b"UNLINK"}
+ALLOWED = {b"EVAL", b"HDEL", b"HSET", b"MSET", b"MSETEX", b"SADD", b"SET", b"SREM", b"UNLINK"}
 
 SENT = {f"cmdstat_{name.decode().lower()}" for name in ALLOWED - {b"HSET", b"HDEL"}}
 
 Stored = dict[str, typing.Any]
-
-
 
 
 # On the wire
@@ -57,19 +55,21 @@ def _parse(data: bytes) -> tuple[list[bytes], bytes]:
     return arguments, rest
 
 
-@hypothesis.given(strategies.lists(strategies.binary() | strategies.text(strategies.characters(exclude_categories=["Cs"])) | strategies.integers()))
+@hypothesis.given(
+    strategies.lists(
+        strategies.binary() | strategies.text(strategies.characters(exclude_categories=["Cs"])) | strategies.integers()
+    )
+)
 def test_a_packed_command_reads_back_as_its_arguments(arguments: list[bytes | str | int]) -> None:
     parsed, rest = _parse(_transaction.pack(*arguments))
     assert not rest
-    assert parsed == [
-        argument if isinstance(argument, bytes) else str(argument).encode() for argument in arguments
-    ]
+    assert parsed == [argument if isinstance(argument, bytes) else str(argument).encode() for argument in arguments]
 
 
 def _scopes(delta: _delta.Delta) -> collections.Iterator[_transaction.Scope]:
     for kind, guilds in delta.kinds.items():
         for guild, found in guilds.items():
-            scope = _transaction.Scope(kind, guild, found, kind.lifetime or 0)
+            scope = _transaction.Scope(kind, guild, found, kind.lifetime or 0, [], {}, {})
             for entity, entry in found.entries.items():
                 if entry is None:
                     scope.drops.append(entity)
@@ -82,10 +82,10 @@ def _scopes(delta: _delta.Delta) -> collections.Iterator[_transaction.Scope]:
 
 
 @deltas.SETTINGS
-@hypothesis.given(deltas.streams(departures=False))
-def test_a_transaction_is_as_many_whole_commands_as_it_says(changes: list[deltas.Change]) -> None:
+@hypothesis.given(deltas.streams(departures=False), strategies.booleans())
+def test_a_transaction_is_as_many_whole_commands_as_it_says(changes: list[deltas.Change], has_msetex: bool) -> None:
     (delta,) = deltas.describe(changes)
-    transaction = _transaction.Transaction(KEYS)
+    transaction = _transaction.Transaction(KEYS, has_msetex=has_msetex)
     for scope in _scopes(delta):
         transaction.add(scope)
 
@@ -102,7 +102,7 @@ def test_a_transaction_is_as_many_whole_commands_as_it_says(changes: list[deltas
 
 
 def test_a_delta_that_says_nothing_is_no_command() -> None:
-    transaction = _transaction.Transaction(KEYS)
+    transaction = _transaction.Transaction(KEYS, has_msetex=False)
     transaction.finish()
     assert transaction.about == []
 
@@ -236,7 +236,7 @@ def _check_lifetimes(raw: redis.Redis, model: deltas.Model) -> None:
 
 @pytest.mark.every_server
 @hypothesis.settings(
-    deadline=None, max_examples=150, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=120, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
 )
 @hypothesis.given(data=strategies.data())
 def test_a_server_holds_what_the_changes_come_to_and_no_dangling_entry(
@@ -254,6 +254,34 @@ def test_a_server_holds_what_the_changes_come_to_and_no_dangling_entry(
     _check(laboratory.stored(), model)
     _check_lifetimes(laboratory.raw, model)
     assert laboratory.cache.statistics.skipped == 0
+
+
+@pytest.mark.parametrize(("kind", "guild"), [(kind, guild) for kind, guild in deltas.scopes() if guild in {"", GUILD}])
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_is_set_after_everything_was_removed_is_all_there_is(
+    laboratory: Laboratory, kind: deltas.Kind, guild: str, count: int
+) -> None:
+    if kind is _kinds.MESSAGES:
+        pytest.skip("messages are removed one by one")
+
+    entities = deltas.entities_of(kind, guild)[:3]
+    payload = {"a": 1, "parent_id": CHANNEL, "channel_id": CHANNEL}
+
+    def sets(entity: str) -> deltas.Change:
+        if kind is _kinds.UNAVAILABLE_GUILDS:
+            return deltas.Mark(kind, guild, entity)
+        return deltas.Put(kind, guild, entity, {**payload, "id": entity})
+
+    model = deltas.Model()
+    laboratory.write(sets(entity) for entity in entities)
+    changes = [deltas.Drop(kind, guild, entities[0]), deltas.Clear(kind, guild), *map(sets, entities[:count])]
+    for change in changes:
+        change.happen(model)
+    laboratory.write(changes)
+    _check(laboratory.stored(), model)
+    if kind not in deltas.ABOUT_GUILDS:
+        laboratory.write([deltas.Clear(kind, guild)])
+        assert laboratory.stored() == {}
 
 
 def test_a_partial_update_after_its_channel_was_emptied_sets_the_entity_anew(laboratory: Laboratory) -> None:
@@ -314,20 +342,25 @@ def test_an_entity_deleted_by_somebody_else_meanwhile_is_not_brought_back_nor_in
     laboratory.write(
         [deltas.Put(_kinds.THREADS, GUILD, thread, payload), deltas.Put(_kinds.MESSAGES, "", "100", message)]
     )
-    read = _batch.BatchWriter._read_patched
+    exchange = _connections.Database.exchange
 
-    async def read_then_delete(*args: typing.Any) -> typing.Any:
-        found = await read(*args)
-        laboratory.raw.flushdb()
+    async def delete_after_reading(database: typing.Any, commands: bytes | list[bytes], replies: int, /) -> typing.Any:
+        found = await exchange(database, commands, replies)
+        sent = commands if isinstance(commands, bytes) else b"".join(commands)
+        if b"MGET" in sent and b"EXEC" not in sent:
+            laboratory.raw.flushdb()
+            deleted.append(sent)
         return found
 
-    monkeypatch.setattr(_batch.BatchWriter, "_read_patched", read_then_delete)
+    deleted: list[bytes] = []
+    monkeypatch.setattr(_connections.Database, "exchange", delete_after_reading)
     laboratory.write(
         [
             deltas.Lay(_kinds.THREADS, GUILD, thread, {**payload, "name": "b"}, {**payload, "name": "b"}),
             deltas.Lay(_kinds.MESSAGES, "", "100", {"content": "b"}, None),
         ]
     )
+    assert deleted
     assert laboratory.stored() == {}
 
 

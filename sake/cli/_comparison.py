@@ -8,7 +8,6 @@ __all__ = ["Comparison", "Verdict", "find_differences"]
 import collections as collections_
 import dataclasses
 import datetime
-import functools
 import typing
 from collections import abc as collections
 
@@ -251,9 +250,7 @@ class Comparison:
 
         verdict.differences += [f"{what} should not be there" for what in surplus]
         if waiting:
-            verdict.notes.append(
-                f"{waiting:,} messages of channels and guilds that are gone are kept until they expire"
-            )
+            verdict.notes.append(f"{waiting:,} messages of channels or guilds that are gone are kept until they expire")
 
     def _may_exist(self, message: hikari.Message, /) -> bool:
         """Return whether the gateway would have told of a message's deletion one by one."""
@@ -284,16 +281,17 @@ def find_differences(
         Where they differ, what should be there, and what is.
     """
     cls = type(expected)
-    if cls is not type(found):
+    if type(found) is not cls:
         return [("", expected, found)]
 
-    names = _find_fields(cls)
+    names = _FIELDS[cls]
     if names:
         parts = [(f".{name}", getattr(expected, name), getattr(found, name)) for name in names if name not in ignored]
     elif isinstance(expected, collections.Mapping):
         parts = _pair(typing.cast("_Models", expected), typing.cast("_Models", found))
-    elif isinstance(expected, (list, tuple)):
-        parts = _pair(*(dict(enumerate(typing.cast("_Sequence", items))) for items in (expected, found)))
+    elif issubclass(cls, (list, tuple)):
+        wanted_items, found_items = typing.cast("_Sequence", expected), typing.cast("_Sequence", found)
+        parts = _pair(dict(enumerate(wanted_items)), dict(enumerate(found_items)))
     else:
         return [] if expected == found else [("", expected, found)]
 
@@ -311,9 +309,15 @@ def _pair(expected: _Models, found: _Models, /) -> list[tuple[str, object, objec
     return [(f"[{key}]", expected.get(key, _MISSING), found.get(key, _MISSING)) for key in keys]
 
 
-@functools.cache
-def _find_fields(cls: type, /) -> tuple[str, ...]:
-    if not attrs.has(cls):
-        return ()
+class _Fields(dict[type, tuple[str, ...]]):
+    """Class → the names of the fields that its instances are compared by; none unless it is a model."""
 
-    return tuple(field.name for field in attrs.fields(cls) if field.name not in _APPLICATION)
+    __slots__ = ()
+
+    def __missing__(self, cls: type, /) -> tuple[str, ...]:
+        names = tuple(field.name for field in attrs.fields(cls)) if attrs.has(cls) else ()
+        found = self[cls] = tuple(name for name in names if name not in _APPLICATION)
+        return found
+
+
+_FIELDS: typing.Final = _Fields()

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import dataclasses
 import datetime
+import time
 import typing
 from collections import abc as collections
 
@@ -151,34 +152,40 @@ async def _run_loopback(
             stage.cache.chunk_on_guild_create(bot)
             async with contextlib.AsyncExitStack() as stack:
                 async with stage.monitor.watching():
-                    stage.monitor.phase = "connecting"
-                    await stack.enter_async_context(_running(bot))
-                    await _play(settings, stage, discord)
+                    await _fill(stage, discord, stack.enter_async_context(_running(bot)))
+                    played = await _play(settings, stage, discord)
 
-                return await _conclude(stage, world)
+                _show_figures(stage, played)
+                await _queries.show(stage.cache, screen)
+                return await _compare(stage, world)
 
 
-async def _play(settings: Settings, stage: _Stage, discord: testing.LoopbackDiscord, /) -> None:
-    loop = asyncio.get_running_loop()
-    began = loop.time()
+async def _fill(stage: _Stage, discord: testing.LoopbackDiscord, start: collections.Awaitable[None], /) -> None:
+    """Let the bot connect, and wait until everything that it is told then is stored."""
+    stage.monitor.phase = "connecting"
+    began = time.monotonic()
+    await start
     await discord.wait_ready(within=_WITHIN_SECONDS)
     await _settle(stage, discord)
-    filling = loop.time() - began
+    took = time.monotonic() - began
+    stage.screen.say(f"All guilds and their members were received and stored in {took:.1f} s")
+    await stage.reader.wait_reading(within=_WITHIN_SECONDS)
+
+
+async def _play(settings: Settings, stage: _Stage, discord: testing.LoopbackDiscord, /) -> str:
+    """Let events happen, wait until all they did is stored, and return how many it were."""
     stage.monitor.phase = "events are happening"
     stage.monitor.forget_lag()
-    began = loop.time()
+    began = time.monotonic()
     played = await discord.play(duration=settings.seconds, rate=settings.rate)
-    took = loop.time() - began
+    took = time.monotonic() - began
     stage.monitor.phase = "settling"
     await _settle(stage, discord)
-    # The last figures, with everything written.
+    # For the last figures.
     await asyncio.sleep(stage.screen.interval)
     count = sum(played.values())
-    stage.screen.title("What happened")
-    stage.screen.say(f"  all guilds and their members were received and stored in {filling:.1f} s")
-    stage.screen.say(
-        f"  {count:,} events of {len(played)} kinds in {took:.1f} s, {count / max(took, 0.001):,.0f} a second"
-    )
+    rate = count / took if played else 0.0
+    return f"{count:,} events of {len(played)} kinds happened in {took:.1f} s, {rate:,.0f} a second"
 
 
 async def _settle(stage: _Stage, discord: testing.LoopbackDiscord, /) -> None:
@@ -200,9 +207,7 @@ async def _wait_for_members(cache: sake.RedisCache, world: testing.World, /) -> 
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _conclude(stage: _Stage, world: testing.World, /) -> int:
-    _show_figures(stage)
-    await _queries.show(stage.cache, stage.screen)
+async def _compare(stage: _Stage, world: testing.World, /) -> int:
     faults = stage.find_faults()
     stage.screen.title("Compared with the truth by the second process, field by field")
     verdict = _comparison.Verdict()
@@ -214,14 +219,14 @@ async def _conclude(stage: _Stage, world: testing.World, /) -> int:
     return _show_faults(stage.screen, faults) or int(bool(verdict.differences))
 
 
-def _show_figures(stage: _Stage, /) -> None:
-    numbers = stage.cache.statistics
-    stage.screen.say(
-        f"  {numbers.events:,} events were stored in {numbers.batches:,} batches, {stage.monitor.describe_lag()}"
-    )
-    stage.screen.say(
-        f"  the second process has read {stage.reader.reads:,} entities, with {stage.reader.errors} errors"
-    )
+def _show_figures(stage: _Stage, played: str = "", /) -> None:
+    numbers, reader, say = stage.cache.statistics, stage.reader, stage.screen.say
+    stage.screen.title("What happened")
+    if played:
+        say(f"  {played}")
+
+    say(f"  {numbers.events:,} events were stored in {numbers.batches:,} batches, {stage.monitor.describe_lag()}")
+    say(f"  the second process has read {reader.reads:,} entities, with {reader.errors} errors")
 
 
 def _show_verdict(screen: _screen.Screen, verdict: _comparison.Verdict, /) -> None:
@@ -270,7 +275,6 @@ async def _run_real(settings: Settings, screen: _screen.Screen, backend: _backen
                 await _watch(bot, settings.seconds)
 
         await stage.cache.flush()
-        stage.screen.title("What happened")
         _show_figures(stage)
         await _queries.show(stage.cache, screen)
         return _show_faults(screen, stage.find_faults())

@@ -48,6 +48,7 @@ class ReaderProcess:
         "_listeners",
         "_options",
         "_process",
+        "_reported",
         "_verdicts",
         "counts",
         "error",
@@ -68,6 +69,7 @@ class ReaderProcess:
         self._listeners: list[asyncio.Task[None]] = []
         self._options = options
         self._process: asyncio.subprocess.Process | None = None
+        self._reported = asyncio.Event()
         self._verdicts: asyncio.Queue[_comparison.Verdict | None] = asyncio.Queue()
 
     async def __aenter__(self) -> typing_extensions.Self:
@@ -125,6 +127,28 @@ class ReaderProcess:
         """Whether the process is there."""
         return self._process is not None and self._process.returncode is None
 
+    async def wait_reading(self, *, within: float) -> None:
+        """Wait until it has told what it reads.
+
+        Parameters
+        ----------
+        within
+            Seconds to wait.
+
+        Raises
+        ------
+        ReaderError
+            If it ends instead, or it takes longer.
+        """
+        try:
+            await asyncio.wait_for(self._reported.wait(), within)
+        except TimeoutError:
+            error_message = f"The second process has not begun to read within {within:.0f} s"
+            raise ReaderError(error_message) from None
+
+        if not self._verdicts.empty():
+            raise self._explain()
+
     async def compare_guild(self, truth: collections.Mapping[str, typing.Any], /) -> _comparison.Verdict:
         """Let it compare a guild; from then on it reads nothing else.
 
@@ -171,15 +195,20 @@ class ReaderProcess:
         if verdict is None:
             # For whoever asks next.
             self._verdicts.put_nowait(None)
-            raise ReaderError("\n".join(("The second process ended:", *(self._last_words or ("without a word",)))))
+            raise self._explain()
 
         return verdict
 
+    def _explain(self) -> ReaderError:
+        return ReaderError("\n".join(("The second process ended:", *(self._last_words or ("without a word",)))))
+
     async def _send(self, order: object, /) -> None:
-        if self._process is not None and self._process.stdin is not None:
+        stdin = self._process.stdin if self._process is not None else None
+        if stdin is not None and not stdin.is_closing():
+            # That it has ended is told by the end of what it reports.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                self._process.stdin.write(orjson.dumps(order) + b"\n")
-                await self._process.stdin.drain()
+                stdin.write(orjson.dumps(order) + b"\n")
+                await stdin.drain()
 
     async def _listen(self, output: asyncio.StreamReader, /) -> None:
         while line := await output.readline():
@@ -190,8 +219,10 @@ class ReaderProcess:
                 load = message["load"]
                 self.reads, self.errors, self.error = load["reads"], load["errors"], load["error"]
                 self.counts = load["counts"]
+                self._reported.set()
 
         self._verdicts.put_nowait(None)
+        self._reported.set()
 
     async def _note(self, messages: asyncio.StreamReader, /) -> None:
         while line := await messages.readline():

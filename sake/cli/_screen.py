@@ -10,7 +10,6 @@ import dataclasses
 import typing
 from collections import abc as collections
 
-import rich.columns
 import rich.console
 import rich.live
 import rich.markup
@@ -208,7 +207,8 @@ def _render(frame: Frame, /) -> rich.console.RenderableType:
     if not frame.counts:
         stored.add_row("nothing stored yet", "")
 
-    columns = rich.columns.Columns([figures, stored], padding=(0, 4))
+    columns = rich.table.Table.grid(padding=(0, 4))
+    columns.add_row(figures, stored)
     title = rich.markup.escape(f"sake demo: {frame.phase}, {frame.seconds:.0f} s")
     return rich.panel.Panel(columns, title=title, title_align="left", expand=False, padding=(1, 2))
 

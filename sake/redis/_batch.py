@@ -81,10 +81,11 @@ class BatchWriter:
         plans = prepared[1] if prepared is not None and prepared[0] is delta else self._plan(delta)
         following = None if following is None or following.departures else following
         upcoming = {} if following is None else self._plan(following)
-        results = await asyncio.gather(
-            *(self._write_plan(plan, upcoming.get(index)) for index, plan in plans.items()), return_exceptions=True
-        )
-        for result in results:
+        writing = [
+            asyncio.create_task(self._write_plan(plan, upcoming.get(index)), name=f"sake writer: database {index}")
+            for index, plan in plans.items()
+        ]
+        for result in await asyncio.gather(*writing, return_exceptions=True):
             if result is not None:
                 raise result
 
@@ -114,7 +115,7 @@ class BatchWriter:
                 continue
 
             (stored,) = await self._ask(self._connections.database(index), [command])
-            for guild in map(bytes.decode, stored):
+            for guild in (member.decode() for member in stored if member.isdigit()):
                 if any(departure.covers(guild) for departure in delta.departures):
                     if kind.in_guild:
                         delta.changes(kind, guild).depart()
@@ -136,9 +137,11 @@ class BatchWriter:
         else:
             transaction = plan.finish(has_msetex=has_msetex)
             sending = asyncio.create_task(self._send(database, transaction, upcoming), name="sake writer: sending")
-            await asyncio.sleep(0)
-            upcoming.begin(has_msetex=has_msetex)
-            await sending
+            try:
+                await asyncio.sleep(0)
+                upcoming.begin(has_msetex=has_msetex)
+            finally:
+                await sending
 
     async def _write_large(self, database: Database, plan: Plan, /, *, has_msetex: bool) -> None:
         transaction = _transaction.Transaction(self._keys, has_msetex=has_msetex)

@@ -6,6 +6,7 @@ from __future__ import annotations
 __all__ = ["ResourceClient"]
 
 import asyncio
+import contextlib
 import logging
 import typing
 import warnings
@@ -155,7 +156,7 @@ class ResourceClient(abc.Resource):
             error_message = f"database={database} contradicts the address, which names database {path_database}"
             raise ValueError(error_message)
 
-        self._app = _Application(app) if isinstance(app, hikari.api.RESTClient) else app
+        self._app = app if isinstance(app, hikari.RESTAware) else _Application(app)
         self._backlog_limit = _at_least(1, backlog_limit, "backlog_limit")
         self._codec = Codec(dumps, loads)
         self._config: collections.MutableMapping[str, typing.Any] = {} if config is None else config
@@ -379,13 +380,13 @@ class ResourceClient(abc.Resource):
             if self._running is None:
                 return
 
+            # The listeners of what was received a moment ago have not run yet.
+            await asyncio.sleep(0)
             if self._event_manager is not None:
                 self._event_manager.unsubscribe(hikari.ShardPayloadEvent, self._on_payload)
             engine, self._running = self._running, None
             await engine.close(_DRAIN_SECONDS)
-            if self._server is not None:
-                await self._server.close()
-                self._server = None
+            await self._close_server()
 
     async def flush(self) -> None:
         """Make all events received so far visible to every other process.
@@ -409,19 +410,27 @@ class ResourceClient(abc.Resource):
 
         return self._running
 
+    async def _close_server(self) -> None:
+        if self._server is not None:
+            await self._server.close()
+            self._server = None
+
     async def _start(self, *, needs_server: bool) -> None:
         async with self._lock:
             if self._running is not None:
                 return
 
-            engine = await self._make_engine()
-            try:
-                await engine.connections.check()
-            except errors.BackendError as exc:
-                if needs_server:
-                    await engine.connections.close()
-                    raise
-                _LOGGER.error("The cache starts without its server, and writes once it is there: %s", exc)
+            async with contextlib.AsyncExitStack() as undo:
+                undo.push_async_callback(self._close_server)
+                engine = await self._make_engine()
+                undo.push_async_callback(engine.connections.close)
+                try:
+                    await engine.connections.check()
+                except errors.BackendError as exc:
+                    if needs_server:
+                        raise
+                    _LOGGER.error("The cache starts without its server, and writes once it is there: %s", exc)
+                undo.pop_all()
 
             engine.writer.start()
             self._running = engine
@@ -592,8 +601,8 @@ def is_complete_user(user: Payload, /) -> bool:
 
 
 def _at_least(least: int, number: int, name: str, /) -> int:
-    if number < least:
-        error_message = f"{name} must be at least {least}, not {number!r}"
+    if not isinstance(number, int) or isinstance(number, bool) or number < least:  # pyright: ignore[reportUnnecessaryIsInstance]
+        error_message = f"{name} must be a whole number of at least {least}, not {number!r}"
         raise ValueError(error_message)
 
     return int(number)

@@ -187,7 +187,10 @@ class Connections:
         sake.errors.BackendError
             If one of them cannot be reached or does not let us in.
         """
-        await asyncio.gather(*(database.exchange(b"*1\r\n$4\r\nPING\r\n", 1) for database in self._databases.values()))
+        pings = (database.exchange(b"*1\r\n$4\r\nPING\r\n", 1) for database in self._databases.values())
+        for answer in await asyncio.gather(*pings, return_exceptions=True):
+            if isinstance(answer, BaseException):
+                raise answer
 
     async def close(self) -> None:
         """Close all connections."""

@@ -178,7 +178,7 @@ class Delta:
         Encodes a payload as bytes.
     """
 
-    __slots__ = ("_dumps", "departures", "kinds", "owners", "since", "size")
+    __slots__ = ("_dumps", "departures", "kinds", "owners", "parts", "since", "size")
 
     def __init__(self, dumps: collections.Callable[[dict[str, typing.Any]], bytes], /) -> None:
         self._dumps = dumps
@@ -188,6 +188,8 @@ class Delta:
         """Kind → guild id ("" where the kind has none) → changes."""
         self.owners: dict[tuple[AnyKind, str], str] = {}
         """(kind, entity id) → guild id, of the entities of owned kinds that are set here."""
+        self.parts: int = 1
+        """How many deltas this one is made of."""
         self.size: int = 0
         """About how many bytes of memory this takes."""
         self.since: float = 0.0
@@ -304,6 +306,7 @@ class Delta:
                 self.changes(kind, guild).then(changes)
 
         self.owners.update(later.owners)
+        self.parts += later.parts
         self.size += later.size
 
     def _depart(self, departure: Departure, kinds: collections.Iterable[AnyKind], /) -> None:
@@ -322,11 +325,7 @@ class Delta:
         for scopes in self.kinds.values():
             for changes in scopes.values():
                 size += _ENTRY_COST * (1 + len(changes.entries) + len(changes.cleared_channels))
-                for entry in changes.entries.values():
-                    if isinstance(entry, bytes):
-                        size += len(entry)
-                    elif entry is not None:
-                        size += _PATCH_COST + (len(entry.base) if isinstance(entry.base, bytes) else 0)
+                size += sum(map(_size_of, changes.entries.values()))
 
         self.size = size
 
@@ -339,16 +338,25 @@ class Delta:
         )
 
     def shrink(self, size: int, /) -> int:
-        """Give up the oldest entries that are set, until at most `size` bytes are left; return how many that were."""
+        """Give up the oldest entries, until at most `size` bytes are left; return how many that were.
+
+        Deletions are given up last, since they take little and leave something wrong behind.
+        """
         dropped = 0
-        for scopes in self.kinds.values():
-            for changes in scopes.values():
-                for entity in [entity for entity, entry in changes.entries.items() if entry is not None]:
-                    if self.size <= size:
-                        return dropped
-                    entry = changes.entries.pop(entity)
-                    data = entry.base if isinstance(entry, Patch) else entry
-                    self.size -= _ENTRY_COST + (len(data) if isinstance(data, bytes) else _PATCH_COST)
-                    dropped += 1
+        for is_deletion in (False, True):
+            for scopes in self.kinds.values():
+                for changes in scopes.values():
+                    for entity in [e for e, entry in changes.entries.items() if (entry is None) == is_deletion]:
+                        if self.size <= size:
+                            return dropped
+                        self.size -= _ENTRY_COST + _size_of(changes.entries.pop(entity))
+                        dropped += 1
 
         return dropped
+
+
+def _size_of(entry: bytes | Patch | None, /) -> int:
+    if isinstance(entry, Patch):
+        return _PATCH_COST + (len(entry.base) if isinstance(entry.base, bytes) else 0)
+
+    return len(entry or b"")

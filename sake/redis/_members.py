@@ -99,7 +99,7 @@ class MemberCache(ResourceClient, abc.MemberCache):
         return self
 
     @on("GUILD_CREATE")
-    def _plan_members(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_members(self, payload: Payload, delta: Delta, shard: hikari.api.GatewayShard, /) -> None:
         members = payload.get("members")
         if members is None:
             return
@@ -110,7 +110,7 @@ class MemberCache(ResourceClient, abc.MemberCache):
             self._mark_complete(delta, guild)
         else:
             self._mark_incomplete(delta, guild, count)
-            self._request_members(guild)
+            self._request_members(guild, shard)
 
     @on("GUILD_MEMBER_ADD", "GUILD_MEMBER_UPDATE")
     def _plan_member(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
@@ -288,13 +288,13 @@ class MemberCache(ResourceClient, abc.MemberCache):
         if guild in self._member_counts:
             self._member_counts[guild] += change
 
-    def _request_members(self, guild: str, /) -> None:
-        shard_aware: hikari.ShardAware | None = self.config.get(_CHUNK_ON_CREATE)
-        if shard_aware is not None:
+    def _request_members(self, guild: str, shard: hikari.api.GatewayShard, /) -> None:
+        if self.config.get(_CHUNK_ON_CREATE) is not None:
             engine = self._engine()
-            engine.spawn("sake member request", _request(shard_aware, engine, guild))
+            engine.spawn("sake member request", _request(shard, engine, guild))
 
 
-async def _request(shard_aware: hikari.ShardAware, engine: Engine, guild: str, /) -> None:
-    has_presences = PRESENCES in engine.layout and bool(shard_aware.intents & hikari.Intents.GUILD_PRESENCES)
-    await shard_aware.request_guild_members(hikari.Snowflake(guild), include_presences=has_presences)
+async def _request(shard: hikari.api.GatewayShard, engine: Engine, guild: str, /) -> None:
+    has_presences = PRESENCES in engine.layout and bool(shard.intents & hikari.Intents.GUILD_PRESENCES)
+    # Not through the bot: while it is starting it does not know its shards yet.
+    await shard.request_guild_members(hikari.Snowflake(guild), include_presences=has_presences)

@@ -160,6 +160,8 @@ class Plan:
         except Exception as exc:  # noqa: BLE001 - one bad entry must not stop its neighbours
             self._statistics.skipped += 1
             where = f" of guild {scope.guild}" if scope.guild else ""
+            if isinstance(patch.base, bytes):
+                scope.puts[entity] = patch.base
             _LOGGER.error("An update of %s %s%s cannot be used and is skipped: %s", scope.kind.name, entity, where, exc)
 
     def _is_cleared(self, scope: Scope, entity: str, stored: bytes, /) -> bool:

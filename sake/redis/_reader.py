@@ -6,6 +6,7 @@ from __future__ import annotations
 __all__ = ["Reader"]
 
 import asyncio
+import contextlib
 import dataclasses
 import typing
 from collections import abc as collections
@@ -158,9 +159,14 @@ class Reader:
         if not isinstance(found, Patch):
             return found
         if found.base is None:
-            return None if found.otherwise is None else self._codec.dumps(dict(found.otherwise))
+            with contextlib.suppress(Exception):
+                return None if found.otherwise is None else self._codec.dumps(dict(found.otherwise))
         if isinstance(found.base, bytes):
-            return self._codec.dumps({**self._codec.load(found.base, f"{request.kind.name} {entity}"), **found.over})
+            # What cannot be merged is reported, and left out, when it is written.
+            with contextlib.suppress(Exception):
+                return self._codec.dumps(
+                    {**self._codec.load(found.base, f"{request.kind.name} {entity}"), **found.over}
+                )
 
         return Lookup.UNKNOWN
 

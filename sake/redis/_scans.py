@@ -124,7 +124,7 @@ async def ids(engine: Engine, kind: AnyKind, /) -> collections.AsyncIterator[lis
     else:
         command = "SMEMBERS" if kind.shape is Shape.SET else "HKEYS"
         (members,) = await engine.reader.call(kind, _transaction.pack(command, engine.keys.whole(kind.name)))
-        yield [member.decode() for member in members]
+        yield [member.decode() for member in members if member.isdigit()]
 
 
 async def guilds_of_channel(engine: Engine, kind: AnyKind, channel: str, /) -> list[str]:
@@ -200,7 +200,7 @@ async def _values(engine: Engine, kind: AnyKind, guilds: list[str], /) -> list[W
 async def known_guilds(engine: Engine, kind: AnyKind, /) -> collections.AsyncIterator[list[str]]:
     (members,) = await engine.reader.call(kind, _transaction.pack("SMEMBERS", engine.keys.guilds(kind.name)))
     for group in _chunks(members, _GUILDS_AT_ONCE):
-        yield [guild.decode() for guild in group]
+        yield [guild.decode() for guild in group if guild.isdigit()]
 
 
 async def _scan(engine: Engine, kind: AnyKind, window_size: int, /) -> collections.AsyncIterator[list[str]]:

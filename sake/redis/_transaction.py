@@ -96,20 +96,34 @@ function run.drop()
   at = at + 1 + count
 end
 
+local function place(id, channel)
+  local before = call('HGET', places, id)
+  if before and before ~= channel then call('HDEL', channels .. before, id) end
+  if channel ~= '' then
+    call('HSET', channels .. channel, id, guild)
+    call('HSET', places, id, channel)
+  elseif before then
+    call('HDEL', places, id)
+  end
+end
+
 function run.place()
   local count = tonumber(args[at])
+  for i = at + 1, at + count, 2 do place(args[i], args[i + 1]) end
+  at = at + 1 + count
+end
+
+function run.move()
+  local count = tonumber(args[at])
   for i = at + 1, at + count, 2 do
-    local id, channel = args[i], args[i + 1]
-    local before = call('HGET', places, id)
-    if before and before ~= channel then call('HDEL', channels .. before, id) end
-    if channel ~= '' then
-      call('HSET', channels .. channel, id, guild)
-      call('HSET', places, id, channel)
-    elseif before then
-      call('HDEL', places, id)
-    end
+    if call('HEXISTS', hash, args[i]) == 1 then place(args[i], args[i + 1]) end
   end
   at = at + 1 + count
+end
+
+function run.unlink()
+  call('UNLINK', args[at])
+  at = at + 1
 end
 
 function run.put()
@@ -227,7 +241,11 @@ class _Command:
         self.count += len(arguments)
 
     def add_fields(self, fields: collections.Iterable[tuple[str, bytes]], /) -> None:
-        packed = [b"$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(e), e.encode(), len(data), data) for e, data in fields]
+        encoded = ((entity.encode(), data) for entity, data in fields)
+        packed = [
+            b"$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(name := field.encode()), name, len(data), data)
+            for field, data in fields
+        ]
         self.parts += packed
         self.count += 2 * len(packed)
 
@@ -273,7 +291,7 @@ class Transaction:
         if indexed and (kind.owned or kind.channel_of is not None or scope.changes.cleared):
             self._add_scripted(scope)
         elif scope.changes.cleared:
-            self._command(scope, "UNLINK", self._hash(scope))
+            self._script.add("unlink", self._hash(scope))
         elif scope.drops:
             self._add_drops(scope)
 
@@ -284,7 +302,7 @@ class Transaction:
 
         if kind.shape is Shape.STRING:
             self._add_strings(scope)
-        elif len(scope.puts) < _MANY:
+        elif len(scope.puts) < _MANY and (indexed or not scope.changes.cleared):
             self._script.add("put", self._hash(scope), 2 * len(scope.puts))
             self._script.add_fields(scope.puts.items())
         else:
@@ -349,9 +367,9 @@ class Transaction:
             steps += ("drop", len(scope.drops), *scope.drops)
         if scope.kind.channel_of is not None:
             channels = scope.changes.channels.items()
-            places = [(e, channel or "") for e, channel in channels if e in scope.puts or e in scope.amends]
-            if places:
-                steps += ("place", 2 * len(places), *itertools.chain.from_iterable(places))
+            for step, entries in (("place", scope.puts), ("move", scope.amends)):
+                if places := [(entity, channel or "") for entity, channel in channels if entity in entries]:
+                    steps += (step, 2 * len(places), *itertools.chain.from_iterable(places))
 
         if steps:
             self._script.add("scope", *self._names(scope), *steps)
@@ -388,9 +406,9 @@ class Transaction:
 
     def _add_strings(self, scope: Scope, /) -> None:
         prefix = self._keys.single(scope.kind.name, "").encode()
+        names = (prefix + entity.encode() for entity in scope.puts)
         packed = {
-            b"$%d\r\n%b%b\r\n" % (len(prefix) + len(entity), prefix, entity.encode()): b"$%d\r\n%b\r\n"
-            % (len(data), data)
+            b"$%d\r\n%b\r\n" % (len(key := prefix + entity.encode()), key): b"$%d\r\n%b\r\n" % (len(data), data)
             for entity, data in scope.puts.items()
         }
         lifetimes = scope.changes.lifetimes

@@ -33,8 +33,8 @@ _LOGGER: typing.Final = logging.getLogger("sake.redis")
 _BATCH_BYTES: typing.Final = 1_048_576
 """A delta that takes more than this is closed, and the next one begins."""
 
-_LINGER: typing.Final = 0.001
-"""Seconds for which a change waits for company when nothing is being written."""
+_LINGER: typing.Final = 0.002
+"""Seconds for which a change waits for company, unless somebody waits for it."""
 
 _PAUSES: typing.Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between attempts while the server is away; the last one counts for all that follow."""
@@ -76,8 +76,9 @@ class Writer:
         self._kinds = tuple(layout)
         self._limit = backlog_limit
         self._loop = asyncio.get_running_loop()
+        self._is_paused = False
+        self._batch_bytes = min(_BATCH_BYTES, max(backlog_limit // 8, 1))
         self._number_cut = 0
-        self._number_writing = 0
         self._number_written = 0
         self.delta = Delta(codec.dumps)
         """The delta to describe the next event in; call `changed` after that."""
@@ -97,10 +98,10 @@ class Writer:
         delta = self.delta
         if not delta.since:
             delta.since = self._loop.time()
-            if self._writing is None and self._timer is None:
-                self._timer = self._loop.call_later(_LINGER, self._wake.set)
-        if delta.size > _BATCH_BYTES:
+            self._linger()
+        if delta.size > self._batch_bytes:
             self.cut()
+            self._bound()
             self._wake.set()
 
     @property
@@ -155,7 +156,7 @@ class Writer:
             return
 
         if self._failure is not None:
-            raise self._away(self._failure)
+            raise _away(self._failure)
 
         waiter = self._loop.create_future()
         self._waiters.append((self._number_cut, waiter))
@@ -184,31 +185,37 @@ class Writer:
                     await self._task
             self._resolve(errors.ClosedClient("The client was closed"))
 
+    def _linger(self) -> None:
+        if self._writing is None and self._timer is None:
+            self._timer = self._loop.call_later(_LINGER, self._wake.set)
+
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            self._timer = None
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
             self.cut()
             while self._closed:
                 await self._write_next()
-                if not self._closed:
-                    self.cut()
+            if self.delta:
+                self._linger()
 
     async def _write_next(self) -> None:
         self._writing = delta = self._closed.popleft()
-        self._number_writing = self._number_written + 1
-        if delta.size + sum(waiting.size for waiting in self._closed) > self._limit:
-            self._merge_closed(delta)
-
         for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
             try:
                 await self._batches.write(delta, self._closed[0] if self._closed else None)
                 break
             except errors.BackendError as exc:
                 self._fail(exc)
+                self._is_paused = True
+                self._bound()
                 await asyncio.sleep(pause)
-                self._merge_closed(delta)
+                self._is_paused = False
+                self.cut()
+                self._merge(delta)
             except Exception:
                 _LOGGER.exception(
                     "A batch of %s changes cannot be written and is skipped: this is a bug", delta.count()
@@ -217,22 +224,34 @@ class Writer:
                 break
 
         self._writing = None
-        self._number_written = self._number_writing
+        self._number_written += delta.parts
         self._succeed(delta)
         self._resolve(None)
 
-    def _merge_closed(self, delta: Delta, /) -> None:
-        self.cut()
-        self._number_writing += len(self._closed)
+    def _merge(self, delta: Delta, /) -> None:
         while self._closed:
             delta.then(self._closed.popleft(), self._kinds)
-        self._shrink(delta)
 
-    def _shrink(self, delta: Delta, /) -> None:
-        if delta.size > self._limit:
+    def _bound(self) -> None:
+        writing = 0 if self._writing is None else self._writing.size
+        if writing + sum(delta.size for delta in self._closed) <= self._limit:
+            return
+
+        if self._is_paused and self._writing is not None:
+            self._merge(self._writing)
+            self._shrink(self._writing, self._limit)
+        elif len(self._closed) > 1:
+            # What is being written must stay as it is, and so must the next, which may be packed already.
+            following, waiting = self._closed.popleft(), self._closed.popleft()
+            self._merge(waiting)
+            self._closed.extend((following, waiting))
+            self._shrink(waiting, max(self._limit - writing - following.size, 0))
+
+    def _shrink(self, delta: Delta, limit: int, /) -> None:
+        if delta.size > limit:
             delta.measure()
-        if delta.size > self._limit:
-            dropped = delta.shrink(self._limit * 9 // 10)
+        if delta.size > limit:
+            dropped = delta.shrink(limit * 9 // 10)
             self._statistics.dropped += dropped
             _LOGGER.error(
                 "%s changes wait for the server and take more than backlog_limit=%s bytes: the oldest %s are dropped",
@@ -249,7 +268,7 @@ class Writer:
 
         self._failure = exc
         self._statistics.backlog = sum(delta.size for delta in self._unwritten())
-        self._resolve(self._away(exc))
+        self._resolve(exc)
 
     def _succeed(self, delta: Delta, /) -> None:
         if self._failure is not None:
@@ -262,20 +281,25 @@ class Writer:
         if delta.since:
             self._statistics.lag = self._loop.time() - delta.since
 
-    def _away(self, exc: errors.BackendError, /) -> errors.BackendError:
-        error_message = f"Not written yet, and kept until it can be: {exc}"
-        return errors.BackendError(error_message, exception=exc)
-
-    def _resolve(self, exc: Exception | None, /) -> None:
+    def _resolve(self, exc: errors.SakeException | None, /) -> None:
         waiting: list[tuple[int, asyncio.Future[None]]] = []
         for number, waiter in self._waiters:
             if waiter.done():
                 continue
             if exc is not None:
-                waiter.set_exception(exc)
+                waiter.set_exception(_away(exc))
             elif number <= self._number_written:
                 waiter.set_result(None)
             else:
                 waiting.append((number, waiter))
 
         self._waiters = waiting
+
+
+def _away(exc: errors.SakeException, /) -> errors.SakeException:
+    if not isinstance(exc, errors.BackendError):
+        return exc
+
+    away = errors.BackendError(f"Not written yet, and kept until it can be: {exc}", exception=exc)
+    away.__cause__ = exc
+    return away

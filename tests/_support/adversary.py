@@ -11,6 +11,7 @@ import random
 import typing
 
 import hikari
+
 from _support import gateway
 from _support import streams
 from sake import testing
@@ -192,7 +193,11 @@ class Adversary:
 
     def _guild_update(self, guild: int) -> tuple[str, Payload]:
         payload = streams.guild_update(self._guild, id=GUILD_IDS[guild], name=self._name())
-        for name, build in (("emojis", self._build_emoji), ("roles", self._build_role), ("stickers", self._build_sticker)):
+        for name, build in (
+            ("emojis", self._build_emoji),
+            ("roles", self._build_role),
+            ("stickers", self._build_sticker),
+        ):
             payload[name] = self._some(build, guild, 2)
             if not self._below(4):
                 del payload[name]
@@ -238,7 +243,12 @@ class Adversary:
     def _chunk(self, guild: int) -> tuple[str, Payload]:
         members = self._some(self._build_member, guild, 4)
         count = 1 + self._below(2)
-        payload = {"guild_id": GUILD_IDS[guild], "members": members, "chunk_index": self._below(count), "chunk_count": count}
+        payload = {
+            "guild_id": GUILD_IDS[guild],
+            "members": members,
+            "chunk_index": self._below(count),
+            "chunk_count": count,
+        }
         if self._below(2):
             payload["presences"] = self._some(self._build_presence, guild, 4)
 
@@ -265,7 +275,11 @@ class Adversary:
     def _pins(self, guild: int) -> tuple[str, Payload]:
         channel = self._pick((_id(guild, 4, self._below(4)), _id(guild, 5, self._below(3))))
         pinned = self._pick((None, self._when()))
-        return "CHANNEL_PINS_UPDATE", {"guild_id": GUILD_IDS[guild], "channel_id": channel, "last_pin_timestamp": pinned}
+        return "CHANNEL_PINS_UPDATE", {
+            "guild_id": GUILD_IDS[guild],
+            "channel_id": channel,
+            "last_pin_timestamp": pinned,
+        }
 
     def _thread_set(self, guild: int) -> tuple[str, Payload]:
         number = self._below(3)

@@ -297,7 +297,8 @@ def _payloads(draw: strategies.DrawFn, kind: Kind, guild: str, entity: str) -> P
     elif kind is _kinds.VOICE_STATES:
         payload["channel_id"] = draw(strategies.sampled_from(CHANNELS[guild]))
     elif kind is _kinds.INVITES:
-        payload["channel_id"] = draw(strategies.sampled_from([*CHANNELS[guild], None]))
+        # An invite without a channel has no guild either.
+        payload["channel_id"] = draw(strategies.sampled_from(CHANNELS[guild])) if guild else None
 
     return payload
 
@@ -354,6 +355,7 @@ def changes(draw: strategies.DrawFn, among: list[tuple[Kind, str]], *, departure
     if kind in OF_CHANNELS:
         options.append(strategies.sampled_from(CHANNELS[guild]).map(lambda drawn: ClearChannel(kind, guild, drawn)))
     if kind in ABOUT_GUILDS:
+        options.append(strategies.just(Clear(kind, guild)))
         options.append(strategies.sampled_from(GUILDS).map(lambda drawn: Forget(kind, drawn)))
 
     return draw(strategies.one_of(options))

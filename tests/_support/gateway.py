@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import typing
 from collections import abc as collections
 
@@ -31,6 +32,12 @@ class Shard:
         return self.user_id
 
 
+@functools.cache
+def _http_settings() -> impl.HTTPSettings:
+    # Each of them reads all of the system's certificates, which takes a tenth of a second.
+    return impl.HTTPSettings()
+
+
 def make_bot(
     *,
     components: hikari.api.CacheComponents = hikari.api.CacheComponents.NONE,
@@ -43,6 +50,7 @@ def make_bot(
         auto_chunk_members=False,
         banner=None,
         cache_settings=impl.CacheSettings(components=components, max_messages=max_messages),
+        http_settings=_http_settings(),
         intents=intents,
         logs=None,
         suppress_optimization_warning=True,

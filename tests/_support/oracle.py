@@ -10,10 +10,11 @@ from collections import abc as collections
 
 import hikari
 import orjson
+from hikari import impl
+
 from _support import gateway
 from _support import models
 from _support import snapshots
-from hikari import impl
 
 Payload = dict[str, typing.Any]
 
@@ -145,7 +146,9 @@ def _complete_lists_of_update(_: Oracle, given: Payload, __: gateway.Shard) -> N
 def _clear_lists(oracle: Oracle, payload: Payload, given: Payload) -> None:
     if not payload.get("unavailable"):
         for name, clear in _CLEAR.items():
-            known = [entity for entity in given.get(name) or () if name != "channels" or entity["type"] in _KNOWN_CHANNELS]
+            known = [
+                entity for entity in given.get(name) or () if name != "channels" or entity["type"] in _KNOWN_CHANNELS
+            ]
             if payload.get(name) is not None and not known:
                 getattr(oracle.cache, clear)(int(payload["id"]))
 
@@ -323,8 +326,8 @@ DIFFERENCES: typing.Final = (
     ),
     Difference(
         "empty lists",
-        "An empty list in a payload says that there are none. hikari's cache keeps what was there before, and also where "
-        "it does not know the types of all that are listed.",
+        "An empty list in a payload says that there are none. hikari's cache keeps what was there before, and also "
+        "where it does not know the type of anything that is listed.",
         ("GUILD_CREATE",),
         before=_given,
         after=_clear_lists,
@@ -411,7 +414,7 @@ DIFFERENCES: typing.Final = (
     ),
     Difference(
         "traces of a member",
-        "A member who left has no presence and no voice state any more. hikari's cache waits for events that may not come.",
+        "A member who left has no presence and no voice state. hikari's cache waits for events that may not come.",
         ("GUILD_MEMBER_REMOVE",),
         after=_remove_traces_of_member,
     ),

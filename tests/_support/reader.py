@@ -15,9 +15,9 @@ import typing
 
 import orjson
 import redis.asyncio
-from _support import gateway
 
 import sake.redis
+from _support import gateway
 
 _DATABASE: typing.Final = 0
 
@@ -37,12 +37,14 @@ class Reader:
 
     async def read(self) -> None:
         """Read everything once."""
-        cache, guild = self.cache, self.guild
-        roles = await cache.iter_roles_for_guild(guild)
+        cache, guild, size = self.cache, self.guild, self.count
+        roles = await cache.iter_roles_for_guild(guild, window_size=size)
         self.check("roles iterated", [role.name for role in roles])
-        self.check("channels iterated", [str(found.name) for found in await cache.iter_guild_channels_for_guild(guild)])
-        self.check("members iterated", [str(member.nickname) for member in await cache.iter_members_for_guild(guild)])
-        self.check("all roles iterated", [role.name for role in await cache.iter_roles(window_size=self.count)])
+        channels = await cache.iter_guild_channels_for_guild(guild, window_size=size)
+        self.check("channels iterated", [str(channel.name) for channel in channels])
+        members = await cache.iter_members_for_guild(guild, window_size=size)
+        self.check("members iterated", [str(member.nickname) for member in members])
+        self.check("all roles iterated", [role.name for role in await cache.iter_roles(window_size=size)])
         self.check("the guild", [(await cache.get_guild(guild)).name] * self.count)
         pipeline = self.raw.pipeline(transaction=True)
         pipeline.hget("guild", str(guild))

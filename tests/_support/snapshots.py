@@ -10,6 +10,7 @@ from collections import abc as collections
 
 import hikari
 import pytest
+
 import sake.redis
 from _support import models
 from sake import abc
@@ -121,8 +122,12 @@ class Comparison:
 
     async def run_getters(self, absent: collections.Mapping[str, collections.Iterable[typing.Any]], /) -> list[str]:
         """Ask for each entity alone; `absent` are more ids of each kind, which may not be there."""
-        lookups = [(kind.name, key) for kind in GUILD_KINDS for key in {*self.expected[kind.name], *absent.get(kind.name, ())}]
-        lookups += [(name, key) for name in ("invites", "messages") for key in {*self.expected[name], *absent.get(name, ())}]
+        lookups = [
+            (kind.name, key) for kind in GUILD_KINDS for key in {*self.expected[kind.name], *absent.get(kind.name, ())}
+        ]
+        lookups += [
+            (name, key) for name in ("invites", "messages") for key in {*self.expected[name], *absent.get(name, ())}
+        ]
         models_found = await asyncio.gather(*(self._get(name, key) for name, key in lookups))
         for (name, key), found in zip(lookups, models_found, strict=True):
             expected = {key: self.expected[name][key]} if key in self.expected[name] else {}

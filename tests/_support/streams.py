@@ -6,6 +6,7 @@ from __future__ import annotations
 import typing
 
 import hikari
+
 from _support import gateway
 from sake import testing
 

@@ -1,0 +1,675 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command line, the demo it runs, and the example of the first page."""
+
+from __future__ import annotations
+
+import asyncio
+import collections as collections_
+import contextlib
+import io
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import typing
+import uuid
+from collections import abc as collections
+
+import hikari
+import pytest
+import redis
+import redis.asyncio
+import rich.console
+from _support import gateway
+from _support import servers
+
+import sake
+from sake import testing
+from sake.cli import _backend
+from sake.cli import _comparison
+from sake.cli import _demo
+from sake.cli import _screen
+from sake.cli import _truth
+
+DEADLINE: typing.Final = 30.0
+EXAMPLE: typing.Final = pathlib.Path(__file__).parent.parent / "examples" / "quickstart_bot.py"
+PROCESSES: typing.Final = pathlib.Path("/proc")
+SMALL: typing.Final = ("--guilds", "3", "--members", "300", "--seconds", "2", "--rate", "500")
+ENDLESS: typing.Final = ("--guilds", "3", "--members", "300", "--seconds", "600", "--rate", "200")
+
+needs_processes = pytest.mark.skipif(not PROCESSES.is_dir(), reason="looks for processes where Linux lists them")
+
+
+def build_environment(**variables: str) -> dict[str, str]:
+    """The environment without what would make the demo use another server or Discord."""
+    kept = {name: value for name, value in os.environ.items() if name not in {"BOT_TOKEN", "REDIS_URL"}}
+    return {**kept, "PYTHONWARNINGS": "error,ignore::DeprecationWarning", **variables}
+
+
+def run_sake(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sake", *arguments]
+    return subprocess.run(
+        command, capture_output=True, check=False, env=build_environment(**variables), text=True, timeout=90
+    )
+
+
+class Running:
+    """A demo that runs, and everything it has started."""
+
+    def __init__(self, folder: pathlib.Path, *arguments: str, **variables: str) -> None:
+        self.folder = folder
+        self._mark = f"SAKE_TEST_MARK={uuid.uuid4().hex}"
+        name, _, value = self._mark.partition("=")
+        self._process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "sake", "demo", *arguments],
+            env=build_environment(TMPDIR=str(folder), **{name: value}, **variables),
+            # Ctrl-C reaches all processes in the foreground of a terminal: they are a group of their own here.
+            start_new_session=True,
+            stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.output = ""
+
+    def read_until(self, text: str) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.output += line
+            if text in line:
+                return
+
+        pytest.fail(f"it ended without {text!r}:\n{self.output}")
+
+    def signal_group(self, number: signal.Signals) -> None:
+        os.killpg(self._process.pid, number)
+
+    def find(self, *, running: str = "") -> list[int]:
+        """Find what it has started and what is left of it, by the mark that children inherit."""
+        found: list[int] = []
+        for folder in PROCESSES.glob("[0-9]*"):
+            # Processes come and go, and not all of them are ours.
+            with contextlib.suppress(OSError):
+                environment = (folder / "environ").read_bytes().split(b"\0")
+                command = (folder / "cmdline").read_text().replace("\0", " ")
+                if self._mark.encode() in environment and running in command:
+                    found.append(int(folder.name))
+
+        return found
+
+    def wait(self) -> int:
+        output, _ = self._process.communicate(timeout=DEADLINE)
+        self.output += output
+        return self._process.returncode
+
+    def assert_nothing_left(self) -> None:
+        deadline = time.monotonic() + DEADLINE
+        while self.find() or list(self.folder.iterdir()):
+            if time.monotonic() > deadline:
+                pytest.fail(f"left behind: {self.find()}, {list(self.folder.iterdir())}\n{self.output}")
+
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def running(tmp_path: pathlib.Path) -> collections.Iterator[collections.Callable[..., Running]]:
+    """Starts demos whose temporary files go to a folder of their own, and ends them."""
+    started: list[Running] = []
+
+    def start(*arguments: str, **variables: str) -> Running:
+        folder = tmp_path / str(len(started))
+        folder.mkdir()
+        started.append(Running(folder, *arguments, **variables))
+        return started[-1]
+
+    yield start
+    for demo in started:
+        with contextlib.suppress(ProcessLookupError):
+            demo.signal_group(signal.SIGKILL)
+
+        demo.wait()
+        for pid in demo.find():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+class Text:
+    """A screen that is text."""
+
+    def __init__(self) -> None:
+        self._file = io.StringIO()
+        self.screen = _screen.PlainScreen(rich.console.Console(file=self._file, highlight=False, soft_wrap=True))
+
+    def __str__(self) -> str:
+        return self._file.getvalue()
+
+    async def wait_for(self, text: str) -> None:
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + DEADLINE
+        while text not in str(self):
+            assert clock() < deadline, f"no {text!r} in time:\n{self}"
+            await asyncio.sleep(0.02)
+
+
+def make_settings(**overrides: typing.Any) -> _demo.Settings:
+    options: dict[str, typing.Any] = {
+        "guilds": 3,
+        "members": 120,
+        "privileged": True,
+        "rate": 300,
+        "seconds": 0.5,
+        "seed": 5,
+        "shards": 1,
+    }
+    return _demo.Settings(**{**options, **overrides})
+
+
+# The demo
+
+
+def test_the_demo_finds_no_differences() -> None:
+    done = run_sake("demo", *SMALL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert lines[-1].endswith("entities compared: no differences")
+    assert int(lines[-1].split()[0].replace(",", "")) > 1_000
+    figures = [line for line in lines if "events/s" in line]
+    assert figures, done.stdout
+    assert all(word in figures[-1] for word in ("lag", "MiB", "reads/s, 0 errors", "3 guilds", "voice states"))
+    assert "iter_roles_for_guild(" in done.stdout
+    assert "who talk are in" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--guilds", "1", "--members", "2", "--seconds", "0.5", "--rate", "50"),
+        ("--guilds", "2", "--members", "1000", "--seconds", "0"),
+        ("--guilds", "7", "--members", "60", "--seconds", "1.5", "--rate", "100000", "--shards", "4", "--seed", "-3"),
+    ],
+    ids=["least", "large guilds and no events", "more shards than it needs, as fast as can be"],
+)
+def test_odd_options_find_no_differences(options: tuple[str, ...]) -> None:
+    done = run_sake("demo", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].endswith("no differences")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--guilds", "0"), "--guilds"),
+        (("--guilds", "10", "--members", "19"), "--members"),
+        (("--rate", "0"), "--rate"),
+        (("--seconds", "nan"), "--seconds"),
+        (("--seconds", "inf"), "--seconds"),
+        (("--seconds", "-1"), "--seconds"),
+        (("--shards", "0"), "--shards"),
+        (("--sedonds", "1"), "--sedonds"),
+    ],
+)
+def test_options_that_cannot_be_used_are_named(options: tuple[str, ...], named: str) -> None:
+    done = run_sake("demo", *options, NO_COLOR="1")
+    assert done.returncode == 2
+    assert named in done.stderr
+
+
+def test_the_version_is_shown() -> None:
+    assert run_sake("--version").stdout == f"sake {sake.__version__}\n"
+
+
+@pytest.mark.parametrize("missing", ["rich", "typer"])
+def test_without_the_extra_it_says_which_one_to_install(missing: str) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None; from sake import cli; sys.exit(cli.main())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, text=True, timeout=60)
+    assert done.returncode == 1
+    assert 'pip install "sake-cache[cli]"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [("http://127.0.0.1", "address"), ("redis://127.0.0.1:1", "127.0.0.1:1"), ("unix:///nowhere/at.all", "at.all")],
+)
+def test_a_server_that_cannot_be_used_is_said_in_one_line(url: str, text: str) -> None:
+    done = run_sake("demo", *SMALL, REDIS_URL=url)
+    assert done.returncode == 1
+    assert text in done.stdout.splitlines()[-1]
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_differences_make_it_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    def of_guild(world: testing.World, guild: testing.WorldGuild, /) -> dict[str, typing.Any]:
+        truth = real_of_guild(world, guild)
+        truth["roles"][1] = {**truth["roles"][1], "name": "not what was sent"}
+        return truth
+
+    real_of_guild = _truth.of_guild
+    monkeypatch.setattr(_truth, "of_guild", of_guild)
+    text = Text()
+    assert _demo.run(make_settings(), text.screen, token=None, redis_url=None) == 1
+    assert str(text).splitlines()[-1].endswith("entities compared: 3 differences")
+    assert str(text).count("name should be 'not what was sent', is '") == 3
+
+
+def test_a_payload_that_cannot_be_used_makes_it_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    def skip(*_: object) -> typing.NoReturn:
+        raise LookupError("on purpose")
+
+    monkeypatch.setattr(sake.RedisCache, "_plan_voice_state", skip)
+    text = Text()
+    settings = make_settings(seconds=2)
+    assert _demo.run(settings, text.screen, token=None, redis_url=None) == 1
+    assert "payloads could not be used" in str(text)
+
+
+# What is left of it
+
+
+@needs_processes
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_whatever_ends_it_nothing_is_left(
+    running: collections.Callable[..., Running], number: signal.Signals, code: int
+) -> None:
+    demo = running(*ENDLESS)
+    demo.read_until("guilds, ")
+    assert len(demo.find()) >= 3
+    demo.signal_group(number)
+    assert demo.wait() == code
+    demo.assert_nothing_left()
+    assert "Traceback" not in demo.output
+
+
+@needs_processes
+def test_one_that_ends_by_itself_leaves_nothing(running: collections.Callable[..., Running]) -> None:
+    demo = running("--guilds", "1", "--members", "10", "--seconds", "0")
+    assert demo.wait() == 0, demo.output
+    demo.assert_nothing_left()
+
+
+@needs_processes
+def test_the_death_of_the_second_process_makes_it_fail(running: collections.Callable[..., Running]) -> None:
+    demo = running("--guilds", "1", "--members", "10", "--seconds", "3", "--rate", "20")
+    demo.read_until("guilds, ")
+    (reader,) = demo.find(running="sake.cli._reader")
+    os.kill(reader, signal.SIGKILL)
+    assert demo.wait() == 1
+    assert "second process" in demo.output.splitlines()[-1] + demo.output.splitlines()[-2]
+    demo.assert_nothing_left()
+
+
+@needs_processes
+@pytest.mark.parametrize("number", [None, signal.SIGINT, signal.SIGTERM])
+def test_a_given_server_keeps_what_it_had_and_nothing_else(
+    running: collections.Callable[..., Running], valkey: servers.Server, number: signal.Signals | None
+) -> None:
+    valkey.clean()
+    with contextlib.closing(redis.Redis.from_url(valkey.url, db=4)) as client:
+        client.mset({"foreign": "1", "sake-demonstration:role": "2", "sake-demo:message:5": "left by another demo"})
+        options = ENDLESS if number else ("--guilds", "2", "--members", "40", "--seconds", "1", "--rate", "200")
+        demo = running(*options, REDIS_URL=f"{valkey.url}?db=4")
+        if number:
+            demo.read_until("guilds, ")
+            assert len(client.keys("sake-demo:*")) > 10
+            demo.signal_group(number)
+
+        assert demo.wait() == (128 + number if number else 0), demo.output
+        assert set(client.keys("*")) == {b"foreign", b"sake-demonstration:role"}
+        assert set(client.info("keyspace")) == {"db4"}
+        client.flushdb()
+
+
+# The comparison
+
+
+@pytest.fixture
+def world() -> testing.World:
+    world = testing.World(seed=2, guilds=3, members=90)
+    collections_.deque(world.steps(400), maxlen=0)
+    return world
+
+
+class Told:
+    """A cache that was told everything, and what it should hold."""
+
+    def __init__(self, cache: sake.RedisCache, world: testing.World, factory: hikari.api.EntityFactory) -> None:
+        self.cache = cache
+        self.world = world
+        self.guild = next(guild for guild in world.guilds.values() if guild.available and guild.messages)
+        self.guild_id = int(self.guild.id)
+        self.role = next(iter(self.guild.roles.values()))
+        self.member = self.guild.members[self.guild.owner_id]
+        self.message = next(iter(self.guild.messages.values()))
+        self._factory = factory
+
+    async def compare(self) -> list[str]:
+        verdict = _comparison.Verdict()
+        comparison = _comparison.Comparison(self.cache, self._factory)
+        for guild in self.world.guilds.values():
+            verdict.add(await comparison.compare_guild(_truth.of_guild(self.world, guild)))
+
+        verdict.add(await comparison.compare_rest(_truth.of_rest(self.world)))
+        return verdict.differences
+
+
+@pytest.fixture
+async def told(cache: sake.RedisCache, world: testing.World, feed: gateway.Feed, bot: hikari.GatewayBot) -> Told:
+    own_shard = gateway.Shard(user_id=hikari.Snowflake(world.me["id"]))
+    feed("READY", world.ready(), shard=own_shard)
+    for guild in world.guilds.values():
+        available, guild.available = guild.available, True
+        feed("GUILD_CREATE", world.guild_create(guild.id), shard=own_shard)
+        guild.available = available
+        if not available:
+            feed("GUILD_DELETE", world.payloads.unavailable_guild(id=guild.id), shard=own_shard)
+
+        for message in guild.messages.values():
+            feed("MESSAGE_CREATE", message, shard=own_shard)
+
+        for invite in guild.invites.values():
+            feed("INVITE_CREATE", invite, shard=own_shard)
+
+    for message in world.direct_messages.values():
+        feed("MESSAGE_CREATE", message, shard=own_shard)
+
+    await feed.settle()
+    await cache.flush()
+    return Told(cache, world, bot.entity_factory)
+
+
+async def test_what_is_right_has_no_differences(told: Told) -> None:
+    assert await told.compare() == []
+
+
+async def _rename_role(told: Told) -> str:
+    await told.cache.set_role(told.guild_id, {**told.role, "name": "renamed"})
+    return f"role {told.role['id']} of guild {told.guild_id}: name should be {told.role['name']!r}, is 'renamed'"
+
+
+async def _delete_role(told: Told) -> str:
+    await told.cache.delete_role(int(told.role["id"]))
+    return f"role {told.role['id']} of guild {told.guild_id} is missing"
+
+
+async def _add_emoji(told: Told) -> str:
+    emoji = told.world.payloads.emoji()
+    await told.cache.set_emoji(told.guild_id, emoji)
+    return f"emoji {emoji['id']} of guild {told.guild_id} should not be there"
+
+
+async def _add_role_nowhere(told: Told) -> str:
+    await told.cache.set_role(5, told.role)
+    return "1 roles belong to guilds that do not exist"
+
+
+async def _change_member(told: Told) -> str:
+    user = told.member["user"]["id"]
+    await told.cache.set_member(told.guild_id, {**told.member, "nick": "renamed"})
+    return f"member {user} of guild {told.guild_id}: nickname should be"
+
+
+async def _change_user(told: Told) -> str:
+    user = told.member["user"]
+    await told.cache.set_user({**user, "global_name": "Somebody Else"})
+    return f"user {user['id']}: global_name should be"
+
+
+async def _delete_user(told: Told) -> str:
+    await told.cache.delete_user(int(told.member["user"]["id"]))
+    return f"user {told.member['user']['id']} is missing"
+
+
+async def _edit_message(told: Told) -> str:
+    author = {**told.message["author"], "username": "somebody-else"}
+    await told.cache.set_message({**told.message, "author": author})
+    await told.cache.set_user(told.message["author"])
+    return f"message {told.message['id']}: author.username should be"
+
+
+async def _delete_message(told: Told) -> str:
+    await told.cache.delete_message(int(told.message["id"]))
+    return f"message {told.message['id']} is missing"
+
+
+async def _keep_message(told: Told) -> str:
+    message = {**told.message, "id": told.world.payloads.snowflake()}
+    await told.cache.set_message(message)
+    return f"message {message['id']} of channel {message['channel_id']} should not be there"
+
+
+async def _add_invite(told: Told) -> str:
+    invite = told.world.payloads.invite(guild_id=told.guild.id)
+    await told.cache.set_invite(invite)
+    return f"invite {invite['code']} should not be there"
+
+
+async def _change_guild(told: Told) -> str:
+    await told.cache.set_guild({**told.guild.record, "member_count": 7})
+    return f"guild {told.guild_id}: member_count should be {told.guild.record['member_count']}, is 7"
+
+
+async def _add_guild(told: Told) -> str:
+    await told.cache.set_guild({**told.guild.record, "id": "5"})
+    return "guild 5 should not be there"
+
+
+async def _lose_voice_member(told: Told) -> str:
+    state = next(iter(told.guild.voice_states.values()))
+    await told.cache.set_voice_state(told.guild_id, {**state, "guild_id": told.guild.id})
+    return f"voice state {state['user_id']} of guild {told.guild_id}: it is stored without its member"
+
+
+async def _clear_presences(told: Told) -> str:
+    await told.cache.clear_presences_for_guild(told.guild_id)
+    return f"presence {next(iter(told.guild.presences))} of guild {told.guild_id} is missing"
+
+
+async def _rename_me(told: Told) -> str:
+    await told.cache.set_me({**told.world.me, "username": "somebody-else"})
+    return "own user : username should be"
+
+
+async def _forget_me(told: Told) -> str:
+    await told.cache.delete_me()
+    return "own user  is missing"
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        _add_emoji,
+        _add_guild,
+        _add_invite,
+        _add_role_nowhere,
+        _change_guild,
+        _change_member,
+        _change_user,
+        _clear_presences,
+        _delete_message,
+        _delete_role,
+        _delete_user,
+        _edit_message,
+        _forget_me,
+        _keep_message,
+        _lose_voice_member,
+        _rename_me,
+        _rename_role,
+    ],
+    ids=lambda tamper: tamper.__name__.strip("_").replace("_", " "),
+)
+async def test_what_is_wrong_is_a_difference(
+    told: Told, tamper: collections.Callable[[Told], collections.Awaitable[str]]
+) -> None:
+    expected = await tamper(told)
+    found = await told.compare()
+    assert [difference for difference in found if difference.startswith(expected)], found
+
+
+async def test_the_wrong_availability_is_a_difference(told: Told, feed: gateway.Feed) -> None:
+    feed("GUILD_DELETE", told.world.payloads.unavailable_guild(id=told.guild.id))
+    await feed.settle()
+    assert await told.compare() == [
+        f"guild {told.guild_id}: is_guild_available is False, it should be True",
+        f"guild {told.guild_id} counts as unavailable, but it is not",
+    ]
+
+
+async def test_a_message_of_a_channel_that_is_gone_is_none(told: Told) -> None:
+    await told.cache.set_message({**told.message, "id": "5", "channel_id": "6"})
+    assert await told.compare() == []
+
+
+# Members of large guilds
+
+
+async def test_members_are_requested_while_the_bot_is_still_starting(server: servers.Server) -> None:
+    world = testing.World(guilds=4, members=2_000, large_threshold=50)
+    async with testing.LoopbackDiscord(world, large_threshold=50) as discord:
+        bot = discord.bot(auto_chunk_members=False)
+        cache = sake.RedisCache(server.url, bot, bot.event_manager, database=0).chunk_on_guild_create(bot)
+        async with cache, discord.running(bot):
+            await discord.settle()
+            incomplete = [guild for guild in world.guilds if not await cache.is_member_list_complete(int(guild))]
+            assert incomplete == []
+            assert await cache.iter_members().len() == 2_000
+
+
+# The real Discord, or what stands for it
+
+
+class LoopbackBot(hikari.GatewayBot):
+    """A bot that takes a Discord on this machine for the real one."""
+
+    rest_url = ""
+
+    def __init__(self, token: str, **options: typing.Any) -> None:
+        super().__init__(token, **{**options, "rest_url": self.rest_url})
+
+
+@pytest.fixture
+async def real(monkeypatch: pytest.MonkeyPatch) -> collections.AsyncIterator[testing.LoopbackDiscord]:
+    async with testing.LoopbackDiscord(testing.World(guilds=3, members=60)) as discord:
+        monkeypatch.setattr(LoopbackBot, "rest_url", discord.rest_url)
+        monkeypatch.setattr(hikari, "GatewayBot", LoopbackBot)
+        yield discord
+
+
+async def _run_real(discord: testing.LoopbackDiscord, text: Text, **settings: typing.Any) -> int:
+    return await _demo._run_real(make_settings(**settings), text.screen, _backend.Backend(None), discord.token)
+
+
+async def test_with_a_token_it_shows_the_real_discord(real: testing.LoopbackDiscord) -> None:
+    text = Text()
+    assert await _run_real(real, text, seconds=2.5) == 0
+    assert "connected, Ctrl-C ends it" in str(text)
+    assert "3 guilds" in str(text)
+    assert "Asked by hand" in str(text)
+    assert "compared" not in str(text)
+    assert real.connected_shards == []
+
+
+async def test_with_a_token_interrupting_it_is_the_end_not_an_error(real: testing.LoopbackDiscord) -> None:
+    async def interrupt() -> None:
+        await text.wait_for("connected, Ctrl-C ends it")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    text = Text()
+    async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as group:
+        group.create_task(interrupt())
+        assert await _run_real(real, text, seconds=600) == 0
+
+    assert "Asked by hand" in str(text)
+    assert signal.getsignal(signal.SIGINT) is not signal.SIG_DFL
+
+
+@pytest.mark.filterwarnings("ignore::hikari.MissingIntentWarning")
+async def test_without_privileged_intents_it_asks_for_none(real: testing.LoopbackDiscord) -> None:
+    text = Text()
+    assert await _run_real(real, text, seconds=1.5, privileged=False) == 0
+    intents = [command.data["intents"] for command in real.commands if command.opcode == 2]
+    assert intents
+    assert not any(intent & hikari.Intents.ALL_PRIVILEGED for intent in intents)
+
+
+async def test_a_wrong_token_is_said_in_one_line(real: testing.LoopbackDiscord) -> None:
+    with pytest.raises(hikari.UnauthorizedError) as caught:
+        await _demo._run_real(make_settings(), Text().screen, _backend.Backend(None), "MTIz.not.it")
+
+    assert _demo._explain(caught.value).startswith("UnauthorizedError: ")
+
+
+def test_refused_intents_are_explained() -> None:
+    error = hikari.GatewayServerClosedConnectionError("Disallowed intent(s).", 4014, can_reconnect=False)
+    assert "developer portal" in _demo._explain(error)
+
+
+# The example
+
+
+QUICKSTART: typing.Final = """
+import runpy, sys
+import hikari
+
+class Bot(hikari.GatewayBot):
+    def __init__(self, token, **options):
+        super().__init__(token, rest_url=sys.argv[1], **options)
+
+    def run(self, **options):
+        super().run(check_for_updates=False, **options)
+
+hikari.GatewayBot = Bot
+runpy.run_path(sys.argv[2], run_name="__main__")
+"""
+"""Runs the example as it is, but for the address of Discord and the question whether there is a newer hikari."""
+
+
+async def test_the_quickstart_answers() -> None:
+    world = testing.World(guilds=2, members=40, weights={"GUILD_DELETE": 0})
+    async with testing.LoopbackDiscord(world) as discord:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            QUICKSTART,
+            discord.rest_url,
+            str(EXAMPLE),
+            env={**build_environment(BOT_TOKEN=discord.token), "PYTHONWARNINGS": "default"},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            await discord.wait_ready(within=DEADLINE)
+            await discord.settle(within=DEADLINE)
+            guild = next(iter(world.guilds.values()))
+            ask = world.payloads.message(
+                channel_id=guild.text_channel_ids[0],
+                guild_id=guild.id,
+                member=guild.members[guild.owner_id],
+                content=f"<@{world.me['id']}> hello",
+            )
+            await discord.dispatch("MESSAGE_CREATE", ask)
+            answer = await _await_answer(discord)
+            expected = f"{len(guild.roles)} roles, and {len(guild.voice_states)} people are in voice"
+            assert expected in answer
+        finally:
+            process.send_signal(signal.SIGINT)
+            output, _ = await asyncio.wait_for(process.communicate(), DEADLINE)
+
+    assert b"Traceback" not in output, output.decode()
+
+
+async def _await_answer(discord: testing.LoopbackDiscord) -> str:
+    async with asyncio.timeout(DEADLINE):
+        while True:
+            for request in discord.requests:
+                if request.method == "POST" and request.path.endswith("/messages"):
+                    return typing.cast("str", request.body["content"])
+
+            await asyncio.sleep(0.02)
+
+
+def test_the_quickstart_is_short() -> None:
+    assert len(EXAMPLE.read_text(encoding="utf-8").splitlines()) <= 20

@@ -1,0 +1,487 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The documentation says what the code does, and what it shows runs."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextlib
+import dataclasses
+import importlib
+import inspect
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import typing
+from collections import abc as collections
+
+import hikari
+import pytest
+import redis.asyncio
+from _support import servers
+
+import sake
+import sake.abc
+import sake.embedded
+import sake.errors
+import sake.redis
+from sake import testing
+from sake.redis import _events
+from sake.redis import _keys
+from sake.redis import _kinds
+
+ROOT = pathlib.Path(__file__).parent.parent
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+QUICKSTART = ROOT / "examples" / "quickstart_bot.py"
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PUBLIC_MODULES = [sake.abc, sake.embedded, sake.errors, sake.redis, testing]
+
+DEMO = "python -m pip install nox && python -m nox -s demo"
+TESTS = "python -m pip install nox && python -m nox -s tests"
+
+_MEMBERS = 6_000
+_MOST_QUICKSTART_LINES = 20
+_SECONDS = 60.0
+_BLOCK = re.compile(r"^```(?:python|py)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_ROW = re.compile(r"^\| (.+) \|$", re.MULTILINE)
+_CODE = re.compile(r"`([^`]+)`")
+
+# Connects what a program makes to the Discord on this machine, and lets it be stopped as a person would stop it.
+_STAGE = """
+import os, runpy, sys
+import hikari
+
+class Bot(hikari.GatewayBot):
+    def __init__(self, token, **options):
+        super().__init__(token, **{"banner": None, "rest_url": os.environ["LOOPBACK"], **options})
+
+    def run(self, **options):
+        super().run(**{"check_for_updates": False, **options})
+
+    async def start(self, **options):
+        await super().start(**{"check_for_updates": False, **options})
+
+class App(hikari.RESTApp):
+    def __init__(self, **options):
+        super().__init__(**{"url": os.environ["LOOPBACK"], **options})
+
+hikari.GatewayBot = Bot
+hikari.RESTApp = App
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A block of Python in a page."""
+
+    page: pathlib.Path
+    number: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.number}"
+
+    @property
+    def is_program(self) -> bool:
+        """Whether it can be run as it is."""
+        return self.text.startswith(("import ", "from ", "# SPDX")) and not self.is_test
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it is a module of tests."""
+        return "def test_" in self.text
+
+
+def _find_blocks() -> list[Block]:
+    return [
+        Block(page, page.read_text(encoding="utf-8")[: found.start()].count("\n") + 1, found[1])
+        for page in PAGES
+        for found in _BLOCK.finditer(page.read_text(encoding="utf-8"))
+    ]
+
+
+BLOCKS = _find_blocks()
+PROGRAMS = [block for block in BLOCKS if block.is_program]
+TEST_MODULES = [block for block in BLOCKS if block.is_test]
+FRAGMENTS = [block for block in BLOCKS if not block.is_program and not block.is_test]
+
+
+def _between(text: str, name: str) -> str:
+    found = re.search(rf"<!-- {name}.*?-->\n(.*?)<!-- end of {name} -->", text, re.DOTALL)
+    assert found, name
+    return found[1].strip()
+
+
+def _cells(table: str) -> list[list[str]]:
+    return [row.split(" | ") for row in _ROW.findall(table)][1:]
+
+
+def _lifetime(milliseconds: int | None) -> str:
+    if milliseconds is None:
+        return "until an event removes it"
+
+    minutes = milliseconds // 60_000
+    for size, name in ((1_440, "days"), (60, "hours"), (1, "minutes")):
+        if minutes % size == 0:
+            return f"{minutes // size} {name if minutes > size else name[:-1]}"
+
+    raise AssertionError(milliseconds)
+
+
+def _make_storage_table() -> str:
+    keys = _keys.Keys()
+    lines = ["| Kind | Entities | Lookup tables | Database | Kept |", "|---|---|---|---|---|"]
+    found = [value for value in vars(_kinds).values() if isinstance(value, _kinds.Kind)]
+    for kind in sorted(found, key=lambda kind: kind.index):
+        entity = "own" if kind in (_kinds.APPLICATIONS, _kinds.AUTHORIZATIONS) else "<id>"
+        stored = {
+            _kinds.Shape.GUILD_HASH: f"`HASH {keys.in_guild(kind.name, '<guild>')}`",
+            _kinds.Shape.HASH: f"`HASH {keys.whole(kind.name)}`",
+            _kinds.Shape.SET: f"`SET {keys.whole(kind.name)}`",
+            _kinds.Shape.STRING: f"`STRING {keys.single(kind.name, entity)}`",
+        }[kind.shape]
+        lookups = [f"`HASH {keys.owners(kind.name)}`"] if kind.owned else []
+        if kind.channel_of is not None:
+            lookups.append(f"`HASH {keys.channels_in_guild(kind.name, '<guild>')}`")
+            lookups.append(f"`HASH {keys.in_channel(kind.name, '<channel>')}`")
+        if kind.in_guild:
+            lookups.append(f"`SET {keys.guilds(kind.name)}`")
+
+        place = f"{int(kind.index)}, `{kind.index.name}`"
+        tables = ", ".join(lookups) or "–"
+        lines.append(f"| {kind.name} | {stored} | {tables} | {place} | {_lifetime(kind.lifetime)} |")
+
+    return "\n".join(lines)
+
+
+def test_the_storage_table_is_what_the_code_says() -> None:
+    table = _make_storage_table()
+    written = _between(ARCHITECTURE.read_text(encoding="utf-8"), "storage table")
+
+    assert written == table, f"docs/architecture.md should have:\n{table}"
+
+
+def test_the_event_table_is_what_the_code_says(bot: hikari.GatewayBot) -> None:
+    cache = sake.RedisCache("redis://localhost", bot, bot.event_manager)
+    found = {
+        name: {handler.__qualname__.split(".")[0] for handler in handlers}
+        for name, handlers in _events.find_handlers(cache).items()
+    }
+    written = {
+        name: set(_CODE.findall(classes))
+        for names, classes, _ in _cells(_between(ARCHITECTURE.read_text(encoding="utf-8"), "event table"))
+        for name in _CODE.findall(names)
+    }
+
+    assert written == found
+
+
+def test_the_bounds_are_what_the_code_says() -> None:
+    text = ARCHITECTURE.read_text(encoding="utf-8").partition("## What is bounded by what")[2].partition("\n## ")[0]
+    rows = _cells(text)
+    assert len(rows) > 10
+    for what, bound, where in rows:
+        module, constant = re.findall(r"`(_\w+)\.(_\w+)`", where)[0]
+        value = vars(importlib.import_module(f"sake.redis.{module}"))[constant]
+        assert bound.split()[0] == f"{value:,}", what
+
+
+def _rooms() -> list[list[str]]:
+    text = ARCHITECTURE.read_text(encoding="utf-8").partition("## Rooms")[2]
+    return [_CODE.findall(names) for names, _ in _cells(text)]
+
+
+def test_every_file_has_a_room() -> None:
+    written = {name.removeprefix("sake/").removeprefix("redis/") for names in _rooms() for name in names}
+    found = {path.name for path in (ROOT / "sake" / "redis").glob("*.py")}
+    found |= {f"{path.name}/" for path in (ROOT / "sake").iterdir() if (path / "__init__.py").exists()}
+    found |= {path.name for path in (ROOT / "sake").glob("*.py")}
+
+    assert found - written <= {"redis/", "__main__.py", "_about.py"}
+    assert not written - found
+
+
+def test_no_file_imports_from_a_room_above_its_own() -> None:
+    room_of = {pathlib.Path(name).stem: number for number, names in enumerate(_rooms()) for name in names}
+    for path in (ROOT / "sake" / "redis").glob("_[a-z]*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level == 1:
+                for name in [node.module] if node.module else [alias.name for alias in node.names]:
+                    assert room_of[name] >= room_of[path.stem], f"{path.name} imports {name}"
+
+
+def _texts_of_code() -> str:
+    return "\n".join(
+        node.value
+        for path in (ROOT / "sake").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+
+
+def test_the_log_messages_are_those_of_the_code() -> None:
+    operating = (ROOT / "docs" / "guides" / "operating.md").read_text(encoding="utf-8")
+    rows = _cells(operating.partition("## Logs")[2].partition("\n## ")[0])
+    code = _texts_of_code()
+    assert len(rows) > 5
+    for message, _, _ in rows:
+        assert message.strip('"') in code
+
+
+def test_the_statistics_are_those_of_the_code() -> None:
+    operating = (ROOT / "docs" / "guides" / "operating.md").read_text(encoding="utf-8")
+    rows = _cells(operating.partition("## What to watch")[2].partition("\n## ")[0])
+
+    found = {field.name for field in dataclasses.fields(sake.redis.Statistics)}
+    assert {row[0].strip("`") for row in rows} == found
+
+
+@pytest.mark.parametrize("module", PUBLIC_MODULES, ids=lambda module: module.__name__)
+def test_every_public_name_appears_in_the_reference(module: typing.Any) -> None:
+    page = ROOT / "docs" / "reference" / f"{module.__name__.partition('.')[2]}.md"
+    text = page.read_text(encoding="utf-8")
+
+    assert re.search(rf"^::: {re.escape(module.__name__)}$", text, re.MULTILINE)
+    # All public names are shown unless the page says which.
+    assert "members:" not in text.replace("inherited_members:", "")
+    for name in module.__all__:
+        public = getattr(module, name)
+        assert not isinstance(public, type) or public.__module__ == module.__name__
+        assert not callable(public) or inspect.getdoc(public)
+
+
+def test_every_public_name_of_the_package_appears_in_the_reference() -> None:
+    text = (ROOT / "docs" / "reference" / "index.md").read_text(encoding="utf-8")
+
+    assert [name for name in sake.__all__ if f"`sake.{name}`" not in text] == []
+
+
+def test_every_public_method_is_documented() -> None:
+    undocumented = [
+        f"{cls.__qualname__}.{name}"
+        for module in (sake.abc, sake.redis)
+        for cls in vars(module).values()
+        if isinstance(cls, type) and cls.__module__ == module.__name__
+        for name, member in vars(cls).items()
+        if not name.startswith("_") and callable(member) and not inspect.getdoc(getattr(cls, name))
+    ]
+
+    assert undocumented == []
+
+
+def test_every_extra_is_documented() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for page in (README, ROOT / "docs" / "index.md"):
+        text = page.read_text(encoding="utf-8")
+        assert project["name"] in text
+        assert [extra for extra in project["optional-dependencies"] if f"`{extra}`" not in text] == []
+
+
+def test_the_sessions_are_those_of_the_noxfile() -> None:
+    tree = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
+    found = {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and any("session" in ast.unparse(mark) for mark in node.decorator_list)
+    }
+    rows = _cells((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Sessions")[2])
+
+    assert {row[0].strip("`").removeprefix("nox -s ") for row in rows} == found
+
+
+def test_the_readme_names_the_two_commands() -> None:
+    lines = README.read_text(encoding="utf-8").splitlines()
+
+    assert DEMO in lines
+    assert TESTS in lines
+
+
+def test_the_quickstart_is_short_and_the_example() -> None:
+    (quickstart,) = [block for block in PROGRAMS if block.page == README]
+
+    assert len(quickstart.text.splitlines()) <= _MOST_QUICKSTART_LINES
+    assert quickstart.text == QUICKSTART.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("block", FRAGMENTS, ids=str)
+def test_a_fragment_uses_what_there_is(block: Block) -> None:
+    tree = ast.parse(block.text)
+    compile(tree, str(block), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            _check_name(ast.unparse(node))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            _check_call(node)
+
+
+def _check_name(dotted: str) -> None:
+    head, _, rest = dotted.partition(".")
+    found: typing.Any = {"cache": sake.RedisCache, "sake": sake}.get(head)
+    if found is not None:
+        for name in rest.split("."):
+            if not name.isidentifier():
+                return
+            assert hasattr(found, name), dotted
+            found = getattr(found, name)
+            if head == "cache":
+                return
+
+
+def _check_call(call: ast.Call) -> None:
+    called = ast.unparse(call.func)
+    if re.fullmatch(r"cache\.\w+", called):
+        signature = inspect.signature(getattr(sake.RedisCache, called.removeprefix("cache.")))
+        signature.bind(None, *call.args, **{keyword.arg: keyword.value for keyword in call.keywords if keyword.arg})
+
+
+@contextlib.asynccontextmanager
+async def _program(
+    block: Block, folder: pathlib.Path, **environment: str
+) -> collections.AsyncIterator[asyncio.subprocess.Process]:
+    (folder / "program.py").write_text(block.text, encoding="utf-8")
+    (folder / "stage.py").write_text(_STAGE, encoding="utf-8")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "stage.py", "program.py"),
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    async with asyncio.timeout(_SECONDS):
+        output, _ = await process.communicate()
+
+    assert process.returncode == 0, output.decode()
+    assert b"Traceback" not in output, output.decode()
+
+
+def _needs(block: Block) -> None:
+    for node in ast.walk(ast.parse(block.text)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                pytest.importorskip(alias.name)
+
+
+@pytest.mark.parametrize("block", PROGRAMS, ids=str)
+async def test_a_program_runs(block: Block, tmp_path: pathlib.Path, valkey: servers.Server) -> None:
+    _needs(block)
+    valkey.clean()
+    async with testing.LoopbackDiscord() as discord:
+        environment = {"BOT_TOKEN": discord.token, "LOOPBACK": discord.rest_url, "REDIS_URL": valkey.url}
+        async with _program(block, tmp_path, **environment) as process:
+            if ".run()" in block.text:
+                await discord.wait_ready(within=_SECONDS)
+                await discord.settle(within=_SECONDS)
+                process.send_signal(signal.SIGINT)
+
+            await _end(process)
+
+
+async def test_the_quickstart_answers(tmp_path: pathlib.Path) -> None:
+    (block,) = [block for block in PROGRAMS if block.page == README]
+    async with testing.LoopbackDiscord() as discord:
+        async with _program(block, tmp_path, BOT_TOKEN=discord.token, LOOPBACK=discord.rest_url) as process:
+            await discord.wait_ready(within=_SECONDS)
+            await discord.settle(within=_SECONDS)
+            guild = next(guild for guild in discord.world.guilds.values() if guild.available)
+            message = testing.Payloads().message(
+                content="hello", channel_id=guild.text_channel_ids[0], guild_id=guild.id
+            )
+            await discord.dispatch("MESSAGE_CREATE", message)
+            async with asyncio.timeout(_SECONDS):
+                while not discord.requests or discord.requests[-1].method != "POST":
+                    await asyncio.sleep(0.01)
+
+            answer = discord.requests[-1].body["content"]
+            process.send_signal(signal.SIGINT)
+            await _end(process)
+
+    assert answer == (
+        f"This server has {len(guild.roles)} roles, and {len(guild.voice_states)} people are in voice."
+    )
+
+
+@pytest.mark.parametrize("block", TEST_MODULES, ids=str)
+def test_a_module_of_tests_passes(block: Block, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "test_bot.py").write_text(block.text, encoding="utf-8")
+    options = ["-p", "sake.testing.pytest_plugin", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider", "-q"]
+    process = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, "test_bot.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=_SECONDS,
+    )
+
+    assert process.returncode == 0, process.stdout
+    assert f"{block.text.count('def test_')} passed" in process.stdout
+
+
+def _documented_commands() -> set[str]:
+    text = (ROOT / "docs" / "guides" / "operating.md").read_text(encoding="utf-8")
+    return set(_CODE.findall(text.partition("<!-- commands -->")[2].partition("<!-- end of commands -->")[0]))
+
+
+async def test_the_documented_commands_are_enough_and_all_needed() -> None:
+    documented = _documented_commands()
+    async with testing.LoopbackDiscord() as discord, sake.embedded.EmbeddedServer() as server:
+        async with redis.asyncio.Redis.from_url(server.url) as client:
+            rights = [f"+{name.lower()}" for name in documented]
+            await client.execute_command("ACL", "SETUSER", "sake", "on", ">secret", "~*", *rights)
+            await client.config_resetstat()
+            await _use_everything(discord, server.url.replace("unix://", "unix://sake:secret@"))
+            found = await client.info("commandstats")
+
+    used = {name.removeprefix("cmdstat_").upper() for name in found}
+    assert used - documented <= {"AUTH", "CLIENT|SETINFO", "COMMAND|INFO", "CONFIG|RESETSTAT"}
+    assert documented - used <= {"COMMAND", "MSET", "MSETEX"}
+
+
+async def _use_everything(discord: testing.LoopbackDiscord, address: str) -> None:
+    bot = discord.bot(cache_settings=hikari.impl.CacheSettings(components=hikari.api.CacheComponents.NONE))
+    async with sake.RedisCache(address, bot, bot.event_manager, database=1) as cache, discord.running(bot):
+        await discord.play(count=2_000)
+        payloads = testing.Payloads()
+        large = payloads.guild(members=[payloads.member() for _ in range(_MEMBERS)])
+        await discord.dispatch("GUILD_CREATE", large)
+        await discord.dispatch("THREAD_LIST_SYNC", {"guild_id": large["id"], "threads": [], "members": []})
+        await discord.settle()
+        await cache.flush()
+        assert await cache.iter_members_for_guild(int(large["id"])).len() == _MEMBERS
+        assert len(await cache.iter_members_for_guild(int(large["id"])).collect(list)) == _MEMBERS
+        await _read_everything(cache)
+        await discord.dispatch("GUILD_DELETE", {"id": large["id"]})
+        await discord.settle()
+        await cache.clear_invites()
+        await cache.clear_messages()
+        assert (cache.statistics.skipped, cache.statistics.failures, cache.statistics.dropped) == (0, 0, 0)
+
+
+async def _read_everything(cache: sake.RedisCache) -> None:
+    guilds = await cache.iter_guilds().collect(list)
+    roles = await cache.iter_roles().collect(list)
+    states = await cache.iter_voice_states().collect(list)
+    users = await cache.iter_users().collect(list)
+    assert guilds
+    assert states
+    assert await cache.get_role(roles[0].id)
+    assert await cache.get_users([users[0].id])
+    assert await cache.is_guild_available(guilds[0].id)
+    assert await cache.iter_voice_states_for_channel(states[0].channel_id).collect(list)
