@@ -129,11 +129,19 @@ async def stored(ctx: tanjun.abc.MessageContext, cache: alluka.Injected[sake.abc
     await ctx.respond(f"{guilds} guilds and {members} members are stored.")
 
 
+async def declare_commands(client: alluka.Injected[tanjun.abc.Client]) -> None:
+    # Tanjun 2.17 declares no commands with hikari 2.7: it asks for a field that commands no longer have there.
+    application = await client.fetch_rest_application_id()
+    builders = [command.build() for command in client.iter_slash_commands(global_only=True)]
+    await client.rest.set_application_commands(application, builders)
+
+
 def add_commands(bot: hikari.GatewayBot, redis_url: str) -> tanjun.Client:
     """Give a bot its commands, and a cache that opens and closes with them."""
     cache = sake.RedisCache(redis_url, bot, bot.event_manager, database=0)
-    client = tanjun.Client.from_gateway_bot(bot, declare_global_commands=True, mention_prefix=True)
+    client = tanjun.Client.from_gateway_bot(bot, mention_prefix=True)
     client.add_component(component.copy()).add_prefix("!")
+    client.add_client_callback(tanjun.ClientCallbackNames.STARTED, declare_commands)
     cache.add_to_tanjun(client, tanjun_managed=True)
     return client
 

@@ -14,8 +14,10 @@ import typing
 from collections import abc as collections
 
 import hikari
+import orjson
 import pytest
 import pytest_asyncio
+import redis
 import redis.asyncio
 from _support import gateway
 from _support import leaks
@@ -26,6 +28,7 @@ from _support import stories
 import sake
 import sake.redis
 from sake import testing
+from sake.redis import _connections
 
 Payload = dict[str, typing.Any]
 
@@ -72,6 +75,7 @@ import threading
 import hikari
 import hikari.impl
 import orjson
+import redis
 import redis.asyncio
 import typing_extensions
 
@@ -181,6 +185,45 @@ async def test_a_second_process_never_sees_half_a_guild_that_is_larger_than_a_ba
     assert len(seen["seen"]) > 2
 
 
+async def test_a_guild_that_is_larger_than_a_batch_is_whole_between_any_two_commands(
+    make_cache: typing.Any, feed: gateway.Feed, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = await make_cache(database=0)
+    count, kinds = 4_000, ("role", "channel", "member")
+    exchange = _connections.Database.exchange
+    seen: list[tuple[set[str], set[int]]] = []
+
+    async def look_afterwards(database: typing.Any, commands: bytes | list[bytes], replies: int, /) -> typing.Any:
+        answers = await exchange(database, commands, replies)
+        with client.pipeline(transaction=True) as pipeline:
+            pipeline.hget("guild", samples.GUILD)
+            for kind in kinds:
+                pipeline.hget(f"{{{samples.GUILD}}}:{kind}", "1")
+            for kind in kinds:
+                pipeline.hlen(f"{{{samples.GUILD}}}:{kind}")
+            found = pipeline.execute()
+        entities = [orjson.loads(data) if data else {} for data in found[: len(kinds) + 1]]
+        generations = {str(entity.get("nick", entity.get("name"))).split()[-1] for entity in entities}
+        seen.append((generations, {*found[len(kinds) + 1 :]}))
+        return answers
+
+    guild = samples.guild(0, count)
+    guild["members"] = [{**member, "bio": "x" * 600} for member in guild["members"]]
+    with contextlib.closing(redis.Redis.from_url(redis_url, db=0)) as client:
+        for number in range(3):
+            for name, key in (("roles", "name"), ("channels", "name"), ("members", "nick")):
+                guild[name] = [{**found, key: f"x {number}"} for found in guild[name]]
+            guild["name"] = f"guild {number}"
+            feed("GUILD_CREATE", guild)
+            await cache.flush()
+            if not number:
+                monkeypatch.setattr(_connections.Database, "exchange", look_afterwards)
+
+    assert len(seen) > 2
+    assert [generations for generations, _ in seen if len(generations) != 1] == []
+    assert [counts for _, counts in seen if counts != {count}] == []
+
+
 # No payload is changed
 
 
@@ -256,7 +299,7 @@ def _hand_made_events() -> collections.Iterator[tuple[str, Payload]]:
 async def test_no_event_is_changed(make_cache: typing.Any, feed: gateway.Feed) -> None:
     cache = await make_cache(database=0)
     world = testing.World(seed=8, guilds=3, members=60)
-    handled = set(cache._table)
+    handled = set(cache._feed.handlers)
     names: set[str] = set()
     given: list[tuple[str, Payload, Payload]] = []
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The command line, the demo it runs, and the example of the first page."""
+"""The command line, and the demo it runs."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from _support import gateway
 from _support import servers
 
 import sake
+from sake import cli
 from sake import testing
 from sake.cli import _backend
 from sake.cli import _comparison
@@ -34,7 +35,6 @@ from sake.cli import _screen
 from sake.cli import _truth
 
 DEADLINE: typing.Final = 30.0
-EXAMPLE: typing.Final = pathlib.Path(__file__).parent.parent / "examples" / "quickstart_bot.py"
 PROCESSES: typing.Final = pathlib.Path("/proc")
 SMALL: typing.Final = ("--guilds", "3", "--members", "300", "--seconds", "2", "--rate", "500")
 ENDLESS: typing.Final = ("--guilds", "3", "--members", "300", "--seconds", "600", "--rate", "200")
@@ -46,13 +46,6 @@ def build_environment(**variables: str) -> dict[str, str]:
     """The environment without what would make the demo use another server or Discord."""
     kept = {name: value for name, value in os.environ.items() if name not in {"BOT_TOKEN", "REDIS_URL"}}
     return {**kept, "PYTHONWARNINGS": "error,ignore::DeprecationWarning", **variables}
-
-
-def run_sake(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sake", *arguments]
-    return subprocess.run(
-        command, capture_output=True, check=False, env=build_environment(**variables), text=True, timeout=90
-    )
 
 
 class Running:
@@ -168,33 +161,33 @@ def make_settings(**overrides: typing.Any) -> _demo.Settings:
 # The demo
 
 
-def test_the_demo_finds_no_differences() -> None:
-    done = run_sake("demo", *SMALL)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
-    lines = done.stdout.splitlines()
+def test_the_demo_finds_no_differences(running: collections.Callable[..., Running]) -> None:
+    demo = running(*SMALL)
+    assert demo.wait() == 0, demo.output
+    demo.assert_nothing_left()
+    lines = demo.output.splitlines()
     assert lines[-1].endswith("entities compared: no differences")
     assert int(lines[-1].split()[0].replace(",", "")) > 1_000
     figures = [line for line in lines if "events/s" in line]
-    assert figures, done.stdout
+    assert figures, demo.output
     assert all(word in figures[-1] for word in ("lag", "MiB", "reads/s, 0 errors", "3 guilds", "voice states"))
-    assert "iter_roles_for_guild(" in done.stdout
-    assert "who talk are in" in done.stdout
+    assert "iter_roles_for_guild(" in demo.output
+    assert "who talk are in" in demo.output
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        ("--guilds", "1", "--members", "2", "--seconds", "0.5", "--rate", "50"),
-        ("--guilds", "2", "--members", "1000", "--seconds", "0"),
-        ("--guilds", "7", "--members", "60", "--seconds", "1.5", "--rate", "100000", "--shards", "4", "--seed", "-3"),
+        {"guilds": 1, "members": 2, "rate": 50},
+        {"guilds": 2, "members": 1_000, "seconds": 0},
+        {"guilds": 7, "members": 60, "rate": 100_000, "seconds": 1.5, "seed": -3, "shards": 4},
     ],
     ids=["least", "large guilds and no events", "more shards than it needs, as fast as can be"],
 )
-def test_odd_options_find_no_differences(options: tuple[str, ...]) -> None:
-    done = run_sake("demo", *options)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].endswith("no differences")
+def test_odd_options_find_no_differences(options: dict[str, typing.Any]) -> None:
+    text = Text()
+    assert _demo.run(make_settings(**options), text.screen, token=None, redis_url=None) == 0, str(text)
+    assert str(text).splitlines()[-1].endswith("no differences")
 
 
 @pytest.mark.parametrize(
@@ -210,23 +203,37 @@ def test_odd_options_find_no_differences(options: tuple[str, ...]) -> None:
         (("--sedonds", "1"), "--sedonds"),
     ],
 )
-def test_options_that_cannot_be_used_are_named(options: tuple[str, ...], named: str) -> None:
-    done = run_sake("demo", *options, NO_COLOR="1")
-    assert done.returncode == 2
-    assert named in done.stderr
+def test_options_that_cannot_be_used_are_named(
+    options: tuple[str, ...],
+    named: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["sake", "demo", *options])
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert cli.main() == 2
+    assert named in capsys.readouterr().err
 
 
 def test_the_version_is_shown() -> None:
-    assert run_sake("--version").stdout == f"sake {sake.__version__}\n"
+    done = subprocess.run(
+        [sys.executable, "-m", "sake", "--version"], capture_output=True, check=True, text=True, timeout=60
+    )
+    assert done.stdout == f"sake {sake.__version__}\n"
 
 
 @pytest.mark.parametrize("missing", ["rich", "typer"])
-def test_without_the_extra_it_says_which_one_to_install(missing: str) -> None:
-    code = f"import sys; sys.modules[{missing!r}] = None; from sake import cli; sys.exit(cli.main())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, text=True, timeout=60)
-    assert done.returncode == 1
-    assert 'pip install "sake-cache[cli]"' in done.stderr
-    assert "Traceback" not in done.stderr
+def test_without_the_extra_it_says_which_one_to_install(
+    missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert cli.main() == 1
+    assert 'pip install "sake-cache[cli]"' in capsys.readouterr().err
+
+
+def test_importing_the_command_line_needs_no_extra() -> None:
+    code = "import sys; sys.modules['rich'] = sys.modules['typer'] = None; import sake.cli"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -234,10 +241,10 @@ def test_without_the_extra_it_says_which_one_to_install(missing: str) -> None:
     [("http://127.0.0.1", "address"), ("redis://127.0.0.1:1", "127.0.0.1:1"), ("unix:///nowhere/at.all", "at.all")],
 )
 def test_a_server_that_cannot_be_used_is_said_in_one_line(url: str, text: str) -> None:
-    done = run_sake("demo", *SMALL, REDIS_URL=url)
-    assert done.returncode == 1
-    assert text in done.stdout.splitlines()[-1]
-    assert "Traceback" not in done.stdout + done.stderr
+    shown = Text()
+    assert _demo.run(make_settings(), shown.screen, token=None, redis_url=url) == 1
+    assert text in str(shown).splitlines()[-1]
+    assert "Traceback" not in str(shown)
 
 
 def test_differences_make_it_fail(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,7 +267,7 @@ def test_a_payload_that_cannot_be_used_makes_it_fail(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(sake.RedisCache, "_plan_voice_state", skip)
     text = Text()
-    settings = make_settings(seconds=2)
+    settings = make_settings(rate=1_000)
     assert _demo.run(settings, text.screen, token=None, redis_url=None) == 1
     assert "payloads could not be used" in str(text)
 
@@ -282,13 +289,6 @@ def test_whatever_ends_it_nothing_is_left(
     assert demo.wait() == code
     demo.assert_nothing_left()
     assert "Traceback" not in demo.output
-
-
-@needs_processes
-def test_one_that_ends_by_itself_leaves_nothing(running: collections.Callable[..., Running]) -> None:
-    demo = running("--guilds", "1", "--members", "10", "--seconds", "0")
-    assert demo.wait() == 0, demo.output
-    demo.assert_nothing_left()
 
 
 @needs_processes
@@ -318,6 +318,7 @@ def test_a_given_server_keeps_what_it_had_and_nothing_else(
             demo.signal_group(number)
 
         assert demo.wait() == (128 + number if number else 0), demo.output
+        demo.assert_nothing_left()
         assert set(client.keys("*")) == {b"foreign", b"sake-demonstration:role"}
         assert set(client.info("keyspace")) == {"db4"}
         client.flushdb()
@@ -605,71 +606,3 @@ async def test_a_wrong_token_is_said_in_one_line(real: testing.LoopbackDiscord) 
 def test_refused_intents_are_explained() -> None:
     error = hikari.GatewayServerClosedConnectionError("Disallowed intent(s).", 4014, can_reconnect=False)
     assert "developer portal" in _demo._explain(error)
-
-
-# The example
-
-
-QUICKSTART: typing.Final = """
-import runpy, sys
-import hikari
-
-class Bot(hikari.GatewayBot):
-    def __init__(self, token, **options):
-        super().__init__(token, rest_url=sys.argv[1], **options)
-
-    def run(self, **options):
-        super().run(check_for_updates=False, **options)
-
-hikari.GatewayBot = Bot
-runpy.run_path(sys.argv[2], run_name="__main__")
-"""
-"""Runs the example as it is, but for the address of Discord and the question whether there is a newer hikari."""
-
-
-async def test_the_quickstart_answers() -> None:
-    world = testing.World(guilds=2, members=40, weights={"GUILD_DELETE": 0})
-    async with testing.LoopbackDiscord(world) as discord:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            QUICKSTART,
-            discord.rest_url,
-            str(EXAMPLE),
-            env={**build_environment(BOT_TOKEN=discord.token), "PYTHONWARNINGS": "default"},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        try:
-            await discord.wait_ready(within=DEADLINE)
-            await discord.settle(within=DEADLINE)
-            guild = next(iter(world.guilds.values()))
-            ask = world.payloads.message(
-                channel_id=guild.text_channel_ids[0],
-                guild_id=guild.id,
-                member=guild.members[guild.owner_id],
-                content=f"<@{world.me['id']}> hello",
-            )
-            await discord.dispatch("MESSAGE_CREATE", ask)
-            answer = await _await_answer(discord)
-            expected = f"{len(guild.roles)} roles, and {len(guild.voice_states)} people are in voice"
-            assert expected in answer
-        finally:
-            process.send_signal(signal.SIGINT)
-            output, _ = await asyncio.wait_for(process.communicate(), DEADLINE)
-
-    assert b"Traceback" not in output, output.decode()
-
-
-async def _await_answer(discord: testing.LoopbackDiscord) -> str:
-    async with asyncio.timeout(DEADLINE):
-        while True:
-            for request in discord.requests:
-                if request.method == "POST" and request.path.endswith("/messages"):
-                    return typing.cast("str", request.body["content"])
-
-            await asyncio.sleep(0.02)
-
-
-def test_the_quickstart_is_short() -> None:
-    assert len(EXAMPLE.read_text(encoding="utf-8").splitlines()) <= 20

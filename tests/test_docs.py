@@ -21,6 +21,7 @@ from collections import abc as collections
 import hikari
 import pytest
 import redis.asyncio
+from _support import own_server
 from _support import servers
 
 import sake
@@ -153,7 +154,7 @@ def _make_storage_table() -> str:
             lookups.append(f"`SET {keys.guilds(kind.name)}`")
 
         place = f"{int(kind.index)}, `{kind.index.name}`"
-        tables = ", ".join(lookups) or "–"
+        tables = ", ".join(lookups) or "none"
         lines.append(f"| {kind.name} | {stored} | {tables} | {place} | {_lifetime(kind.lifetime)} |")
 
     return "\n".join(lines)
@@ -394,26 +395,23 @@ async def test_a_program_runs(block: Block, tmp_path: pathlib.Path, valkey: serv
 
 async def test_the_quickstart_answers(tmp_path: pathlib.Path) -> None:
     (block,) = [block for block in PROGRAMS if block.page == README]
-    async with testing.LoopbackDiscord() as discord:
-        async with _program(block, tmp_path, BOT_TOKEN=discord.token, LOOPBACK=discord.rest_url) as process:
-            await discord.wait_ready(within=_SECONDS)
-            await discord.settle(within=_SECONDS)
-            guild = next(guild for guild in discord.world.guilds.values() if guild.available)
-            message = testing.Payloads().message(
-                content="hello", channel_id=guild.text_channel_ids[0], guild_id=guild.id
-            )
-            await discord.dispatch("MESSAGE_CREATE", message)
-            async with asyncio.timeout(_SECONDS):
-                while not discord.requests or discord.requests[-1].method != "POST":
-                    await asyncio.sleep(0.01)
+    async with (
+        testing.LoopbackDiscord() as discord,
+        _program(block, tmp_path, BOT_TOKEN=discord.token, LOOPBACK=discord.rest_url) as process,
+    ):
+        await discord.wait_ready(within=_SECONDS)
+        await discord.settle(within=_SECONDS)
+        guild = next(guild for guild in discord.world.guilds.values() if guild.available)
+        channel = guild.text_channel_ids[0]
+        message = testing.Payloads().message(content="hello", channel_id=channel, guild_id=guild.id)
+        await discord.dispatch("MESSAGE_CREATE", message)
+        await own_server.eventually(lambda: any(r.method == "POST" for r in discord.requests), within=_SECONDS)
+        answer = discord.requests[-1].body["content"]
+        process.send_signal(signal.SIGINT)
+        await _end(process)
 
-            answer = discord.requests[-1].body["content"]
-            process.send_signal(signal.SIGINT)
-            await _end(process)
-
-    assert answer == (
-        f"This server has {len(guild.roles)} roles, and {len(guild.voice_states)} people are in voice."
-    )
+    roles, talking = len(guild.roles), len(guild.voice_states)
+    assert answer == f"This server has {roles} roles, and {talking} people are in voice."
 
 
 @pytest.mark.parametrize("block", TEST_MODULES, ids=str)
@@ -441,13 +439,16 @@ def _documented_commands() -> set[str]:
 
 async def test_the_documented_commands_are_enough_and_all_needed() -> None:
     documented = _documented_commands()
-    async with testing.LoopbackDiscord() as discord, sake.embedded.EmbeddedServer() as server:
-        async with redis.asyncio.Redis.from_url(server.url) as client:
-            rights = [f"+{name.lower()}" for name in documented]
-            await client.execute_command("ACL", "SETUSER", "sake", "on", ">secret", "~*", *rights)
-            await client.config_resetstat()
-            await _use_everything(discord, server.url.replace("unix://", "unix://sake:secret@"))
-            found = await client.info("commandstats")
+    async with (
+        testing.LoopbackDiscord(large_threshold=_MEMBERS) as discord,
+        sake.embedded.EmbeddedServer() as server,
+        redis.asyncio.Redis.from_url(server.url) as client,
+    ):
+        rights = [f"+{name.lower()}" for name in documented]
+        await client.execute_command("ACL", "SETUSER", "sake", "on", ">secret", "~*", *rights)
+        await client.config_resetstat()
+        await _use_everything(discord, server.url.replace("unix://", "unix://sake:secret@"))
+        found = await client.info("commandstats")
 
     used = {name.removeprefix("cmdstat_").upper() for name in found}
     assert used - documented <= {"AUTH", "CLIENT|SETINFO", "COMMAND|INFO", "CONFIG|RESETSTAT"}

@@ -172,10 +172,62 @@ async def test_the_stream_by_hand_has_every_event(
 ) -> None:
     names = {name for name, _ in hand_written.events}
     assert names >= set(streams.EVENT_NAMES)
-    handled = set(cache._table)
+    handled = set(cache._feed.handlers)
     assert any(payload.get("unavailable") for name, payload in hand_written.events if name == "GUILD_CREATE")
     assert any(payload.get("unavailable") for name, payload in hand_written.events if name == "GUILD_DELETE")
     assert handled - {"GUILD_UNAVAILABLE"} <= names
+
+
+THREAD: typing.Final = testing.Payloads(seed=4).thread(guild_id="4194304", parent_id="5", id="6")
+GUILD: typing.Final = testing.Payloads(seed=5).guild(id="4194304")
+SYNC: typing.Final = {"guild_id": "4194304", "channel_ids": ["5"], "threads": [], "members": []}
+PINS: typing.Final = {"guild_id": "4194304", "channel_id": "6", "last_pin_timestamp": "2026-01-01T00:00:00+00:00"}
+CHANNEL: typing.Final = testing.Payloads(seed=6).channel(guild_id="4194304", id="5")
+OWN_USER: typing.Final = testing.Payloads(seed=7).own_user(id=str(gateway.OWN_ID))
+
+SHORT: typing.Final[dict[str, tuple[list[streams.Event], list[streams.Event]]]] = {
+    "thread updated after its channel was emptied": (
+        [("THREAD_CREATE", THREAD)],
+        [("THREAD_LIST_SYNC", SYNC), ("THREAD_UPDATE", {**THREAD, "name": "back"})],
+    ),
+    "thread updated before its channel is emptied": (
+        [("THREAD_CREATE", THREAD)],
+        [("THREAD_UPDATE", {**THREAD, "name": "renamed"}), ("THREAD_LIST_SYNC", SYNC)],
+    ),
+    "pins of a thread before its channel is deleted": (
+        [("CHANNEL_CREATE", CHANNEL), ("THREAD_CREATE", THREAD)],
+        [("CHANNEL_PINS_UPDATE", PINS), ("CHANNEL_DELETE", CHANNEL)],
+    ),
+    "guild updated after it was left": (
+        [("GUILD_CREATE", GUILD)],
+        [("READY", streams.ready(OWN_USER, [])), ("GUILD_UPDATE", streams.guild_update(GUILD, name="back"))],
+    ),
+    "guild created after it was left": (
+        [("GUILD_CREATE", GUILD)],
+        [("READY", streams.ready(OWN_USER, [])), ("GUILD_CREATE", {**GUILD, "channels": [], "name": "back"})],
+    ),
+}
+"""What is stored → what then comes at once."""
+
+
+@pytest.mark.every_server
+@pytest.mark.fakeredis
+@pytest.mark.parametrize("name", SHORT)
+async def test_a_short_burst_over_what_is_stored_has_the_same_effect(
+    name: str, cache: sake.redis.RedisCache, bot: hikari.GatewayBot
+) -> None:
+    pair = Pair(cache, bot)
+    stored, burst = SHORT[name]
+    async with _no_errors():
+        for event in stored:
+            pair.give(*event)
+        await cache.flush()
+        for event in burst:
+            pair.give(*event)
+        assert await pair.compare().run() == []
+        assert await pair.compare_all({}) == []
+
+    assert cache.statistics.skipped == 0
 
 
 @drawn_streams

@@ -238,6 +238,10 @@ async def test_plain_words_to_a_server_that_wants_tls_are_an_error_of_ours(
     await _refused(samples.make_cache(address=f"redis://{encrypted[0]}?socket_timeout=2", database=0))
 
 
+def _files(folder: pathlib.Path) -> list[pathlib.Path]:
+    return list(folder.iterdir())
+
+
 async def test_an_embedded_server_is_there_while_the_cache_is_open_and_leaves_nothing_behind(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, payloads: testing.Payloads
 ) -> None:
@@ -249,8 +253,8 @@ async def test_an_embedded_server_is_there_while_the_cache_is_open_and_leaves_no
                 await cache.get_user(5)
             await cache.set_user(payloads.user(id="5"))
             assert (await cache.get_user(5)).id == 5
-            assert list(tmp_path.iterdir())
-        assert list(tmp_path.iterdir()) == []
+            assert _files(tmp_path)
+        assert _files(tmp_path) == []
 
 
 async def test_an_embedded_server_does_not_outlive_an_opening_that_failed(
@@ -262,7 +266,7 @@ async def test_an_embedded_server_does_not_outlive_an_opening_that_failed(
         await cache.open()
     assert not cache.is_alive
     await cache.close()
-    assert list(tmp_path.iterdir()) == []
+    assert _files(tmp_path) == []
 
 
 # Opening and closing

@@ -119,13 +119,13 @@ def test_a_namespace_that_would_break_keys_is_refused_by_name(namespace: str) ->
 
 
 def test_being_managed_by_events_without_an_event_manager_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="event_managed.*event_manager"):
+    with pytest.raises(ValueError, match=r"event_managed.*event_manager"):
         samples.make_cache(event_managed=True)
 
 
 @pytest.mark.parametrize("address", [f"{samples.ADDRESS}/3", f"{samples.ADDRESS}?db=3", "unix:///run/x.sock?db=3"])
 def test_two_databases_are_a_contradiction_that_names_both(address: str) -> None:
-    with pytest.raises(ValueError, match="database=4.*3"):
+    with pytest.raises(ValueError, match=r"database=4.*3"):
         samples.make_cache(address=address, database=4)
     assert samples.make_cache(address=address, database=3).all_indexes() == {3}
 
@@ -182,7 +182,7 @@ async def test_a_payload_without_its_guild_is_refused_by_name(
         name
     ]()
     payload.pop("guild_id", None)
-    with pytest.raises(ValueError, match="payload.*guild_id"):
+    with pytest.raises(ValueError, match=r"payload.*guild_id"):
         await getattr(cache, name)(payload)
     assert await raw.dbsize() == 0
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib.util
 import pathlib
 import re
@@ -11,7 +12,6 @@ import types
 import typing
 from collections import abc as collections
 
-import alluka
 import hikari
 import pytest
 import pytest_asyncio
@@ -383,12 +383,12 @@ async def test_global_commands_are_declared_without_asking_whose_they_are(redis_
             assert [request.path for request in discord.requests if "applications" in request.path] != []
 
         discord.requests.clear()
-        async with tanjun_stage.running(discord, redis_url, declare_global_commands=True):
-            async with asyncio.timeout(10):
-                while discord.requests[-1].method != "PUT":
-                    await asyncio.sleep(0.005)
-            asked = {request.path for request in discord.requests if request.path != "/gateway/bot"}
-            assert asked == {f"/applications/{world.me['id']}/commands"}
+        async with tanjun_stage.running(discord, redis_url, declare_global_commands=True) as stage:
+            # Tanjun 2.17 cannot declare any command with hikari 2.7, so that there is none is what is declared.
+            await stage.client.declare_global_commands(force=True)
+            asked = [(request.method, request.path) for request in discord.requests if request.path != "/gateway/bot"]
+            path = f"/applications/{world.me['id']}/commands"
+            assert asked == [("GET", path), ("PUT", path)]
 
 
 # The example
@@ -432,10 +432,7 @@ def option_of(kind: hikari.OptionType, value: str) -> tuple[int, str]:
 
 
 async def test_the_example_declares_its_commands(example: Example) -> None:
-    async with asyncio.timeout(10):
-        while not (declared := [r for r in example.stage.discord.requests if r.method == "PUT"]):
-            await asyncio.sleep(0.005)
-    assert {command["name"] for command in declared[0].body} == {"crowd", "holders", "permitted", "whereis"}
+    assert await example.stage.declared() == {"crowd", "holders", "permitted", "whereis"}
 
 
 async def test_the_example_tells_in_which_voice_channel_somebody_is(example: Example) -> None:
@@ -475,7 +472,7 @@ async def test_the_example_counts_who_is_in_a_voice_channel(example: Example) ->
     ("author", "own", "expected"),
     [
         (P.MANAGE_CHANNELS, P.MANAGE_CHANNELS, "Both of us may manage channels."),
-        (P.NONE, P.MANAGE_CHANNELS, "You don't have the permissions required to run this command"),
+        (P.NONE, P.MANAGE_CHANNELS, "You don't have the permissions required to use this command"),
         (P.MANAGE_CHANNELS, P.NONE, "Bot doesn't have the permissions required to run this command"),
     ],
 )
@@ -549,7 +546,8 @@ async def test_the_guide_does_what_it_says(redis_url: str, monkeypatch: pytest.M
     async with testing.LoopbackDiscord(world) as discord:
         monkeypatch.setenv("BOT_TOKEN", discord.token)
         monkeypatch.setenv("REDIS_URL", redis_url)
-        monkeypatch.setattr(hikari, "GatewayBot", lambda token, **options: discord.bot(token=token, **options))
+        options = {"rest_url": discord.rest_url, "banner": None, "logs": None, "suppress_optimization_warning": True}
+        monkeypatch.setattr(hikari, "GatewayBot", functools.partial(hikari.GatewayBot, **options))
         guide: dict[str, typing.Any] = {"__name__": "guide"}
         exec(compile(guide_code(), "tanjun.md", "exec", dont_inherit=True), guide)
         bot, cache, client = guide["bot"], guide["cache"], guide["client"]
@@ -561,6 +559,7 @@ async def test_the_guide_does_what_it_says(redis_url: str, monkeypatch: pytest.M
             assert await stage.use(f"!position <@&{place.role}>", author=place.owner) == answer
             assert await stage.use(f"!position {place.role}", author=place.nobody) == "You may not manage roles."
             assert await stage.interact("talking") == f"{len(guild.voice_states)} are talking."
+            assert await stage.declared() == {"talking"}
 
             roles = guide["careful"].get_type_dependency(dependencies.SfCache[hikari.Role])
             channels = guide["careful"].get_type_dependency(dependencies.SfCache[hikari.PermissibleGuildChannel])
@@ -580,7 +579,3 @@ async def test_the_guide_does_what_it_says(redis_url: str, monkeypatch: pytest.M
             count = await guide["injector"].call_with_async_di(guide["count_members"])
             assert count == len(guild.members)
         assert not cache.is_alive
-
-
-def test_the_guide_names_every_resource_of_the_table() -> None:
-    assert isinstance(alluka.Client(), alluka.abc.Client)

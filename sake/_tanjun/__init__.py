@@ -52,14 +52,19 @@ def add_to_tanjun(
     `look_for_user` finds a user among the stored members.
     """
     _check_trusted(trust_get_for)
-    asker = Asker(cache, look_for_user)
+    manager = Manager(cache, client)
+    asker = Asker(cache, look_for_user, manager.settle if tanjun_managed else _be_settled)
     for row in ROWS:
         if isinstance(cache, row.interface):
             _register(client, asker, row, trusted=_is_trusted(cache, row, trust_get_for))
 
     cache.add_to_alluka(client.injector)
     if tanjun_managed:
-        Manager(cache, client).attach()
+        manager.attach()
+
+
+async def _be_settled() -> None:
+    """Open nothing: whoever made the cache does that."""
 
 
 def _check_trusted(trusted: collections.Collection[type[abc.Resource]] | None, /) -> None:

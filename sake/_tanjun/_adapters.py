@@ -40,6 +40,9 @@ class _Entries(dependencies.CacheIterator[_ValueT]):
         self._whole: collections.Iterator[_ValueT] | None = None
 
     async def __anext__(self) -> _ValueT:
+        if not self._has_begun:
+            await self._asker.settle()
+
         try:
             entry = await (anext(self._entries) if self._required is None else self._next_of_whole(self._required))
         except StopAsyncIteration:
@@ -56,6 +59,7 @@ class _Entries(dependencies.CacheIterator[_ValueT]):
 
     @typing_extensions.override
     async def len(self) -> int:
+        await self._asker.settle()
         try:
             return await self._entries.len()
         except errors.SakeException as exc:

@@ -47,13 +47,20 @@ class UnsureError(Exception):
 class Asker:
     """Asks the cache, and tells what goes wrong in Tanjun's terms."""
 
-    __slots__ = ("_quiet_until", "_unreported", "cache", "look_for_user")
+    __slots__ = ("_quiet_until", "_unreported", "cache", "look_for_user", "settle")
 
-    def __init__(self, cache: ResourceClient, look_for_user: LookForUser, /) -> None:
+    def __init__(
+        self,
+        cache: ResourceClient,
+        look_for_user: LookForUser,
+        settle: collections.Callable[[], collections.Awaitable[None]],
+        /,
+    ) -> None:
         self._quiet_until = 0.0
         self._unreported = 0
         self.cache: typing.Final = cache
         self.look_for_user: typing.Final = look_for_user
+        self.settle: typing.Final = settle
 
     async def ask(
         self,
@@ -63,6 +70,7 @@ class Asker:
         /,
     ) -> _ValueT | _DefaultT:
         """Return an entry, or else the default, or else raise what Tanjun expects."""
+        await self.settle()
         try:
             return await entry
         except (errors.SakeException, UnsureError) as exc:

@@ -19,42 +19,57 @@ _LOGGER: typing.Final = logging.getLogger("sake.tanjun")
 
 
 class Manager:
-    """Opens the cache before the client needs it, and closes it after the client has."""
+    """Opens the cache before the client needs it, and closes it after the client has closed."""
 
-    __slots__ = ("_cache", "_client", "_failure", "_is_late")
+    __slots__ = ("_cache", "_client", "_failure", "_is_late", "_is_settled")
 
     def __init__(self, cache: ResourceClient, client: tanjun.abc.Client, /) -> None:
         self._cache = cache
         self._client = client
         self._failure: errors.SakeException | None = None
         self._is_late = client.is_alive
+        self._is_settled = False
 
     def attach(self) -> None:
         """Let the client call this."""
         # The client logs and forgets what its callbacks raise. What a component raises when it is opened stops the
-        # start, but that is too late for the mention prefix, which is asked of the cache before.
+        # start, but that is too late for what is asked before, such as the mention prefix.
         self._client.add_client_callback(tanjun.ClientCallbackNames.STARTING, self._on_starting)
-        self._client.add_client_callback(tanjun.ClientCallbackNames.CLOSED, self._cache.close)
+        self._client.add_client_callback(tanjun.ClientCallbackNames.CLOSED, self._on_closed)
         component = tanjun.Component(name=f"sake-{id(self._cache):x}")
         component.add_on_open(self._on_open)
         self._client.add_component(component)
 
-    async def _on_starting(self) -> None:
-        self._is_late, self._failure = False, None
+    async def settle(self) -> None:
+        """Wait until the cache is open, or was found to be one that cannot be opened, if the client is alive."""
+        # The client calls all its callbacks for its start at once, and some of them use the cache.
+        if self._is_settled or not self._client.is_alive:
+            return
+
         try:
             await self._cache.open()
         except errors.SakeException as exc:
             self._failure = exc
+        else:
+            self._failure = None
+
+        self._is_settled = True
+
+    async def _on_starting(self) -> None:
+        self._is_late = False
+        await self.settle()
 
     async def _on_open(self) -> None:
-        if self._is_late:
-            await self._open_late()
-        elif self._failure is not None:
+        await self.settle()
+        if self._failure is None:
+            return
+
+        if not self._is_late:
             raise self._failure
 
-    async def _open_late(self) -> None:
-        try:
-            await self._cache.open()
-        except errors.SakeException:
-            # Nobody waits for what is added to a client that has started.
-            _LOGGER.exception("The cache cannot be opened, so Tanjun works without it")
+        # Nobody waits for what is added to a client that has started.
+        _LOGGER.error("The cache cannot be opened, so Tanjun works without it: %s", self._failure)
+
+    async def _on_closed(self) -> None:
+        self._is_settled = False
+        await self._cache.close()

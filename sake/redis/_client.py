@@ -20,16 +20,16 @@ from sake import abc
 from sake import errors
 
 from . import _connections
-from . import _events
 from . import _kinds
 from . import _membership
+from ._application import Application
 from ._codec import Codec
 from ._codec import Payload
 from ._delta import Delta
-from ._delta import Departure
 from ._engine import Engine
 from ._expiry import DEFAULT_SLOW_EXPIRE
 from ._expiry import to_milliseconds
+from ._feed import Feed
 from ._keys import Keys
 from ._keys import ResourceIndex
 from ._keys import check_namespace
@@ -119,6 +119,7 @@ class ResourceClient(abc.Resource):
         "_database",
         "_default_expire",
         "_event_manager",
+        "_feed",
         "_fetching",
         "_given_address",
         "_index_overrides",
@@ -130,7 +131,6 @@ class ResourceClient(abc.Resource):
         "_running",
         "_server",
         "_statistics",
-        "_table",
     )
 
     def __init__(
@@ -156,7 +156,7 @@ class ResourceClient(abc.Resource):
             error_message = f"database={database} contradicts the address, which names database {path_database}"
             raise ValueError(error_message)
 
-        self._app = app if isinstance(app, hikari.RESTAware) else _Application(app)
+        self._app = app if isinstance(app, hikari.RESTAware) else Application(app)
         self._backlog_limit = _at_least(1, backlog_limit, "backlog_limit")
         self._codec = Codec(dumps, loads)
         self._config: collections.MutableMapping[str, typing.Any] = {} if config is None else config
@@ -177,8 +177,8 @@ class ResourceClient(abc.Resource):
         self._running: Engine | None = None
         self._server: embedded.EmbeddedServer | None = None
         self._statistics = Statistics()
-        self._table = _events.find_handlers(self)
         self._prepare()
+        self._feed = Feed(self, self._statistics)
 
         if event_managed and event_manager is None:
             error_message = "event_managed needs an event_manager"
@@ -383,7 +383,7 @@ class ResourceClient(abc.Resource):
             # The listeners of what was received a moment ago have not run yet.
             await asyncio.sleep(0)
             if self._event_manager is not None:
-                self._event_manager.unsubscribe(hikari.ShardPayloadEvent, self._on_payload)
+                self._feed.stop(self._event_manager)
             engine, self._running = self._running, None
             await engine.close(_DRAIN_SECONDS)
             await self._close_server()
@@ -435,7 +435,7 @@ class ResourceClient(abc.Resource):
             engine.writer.start()
             self._running = engine
             if self._event_manager is not None:
-                self._event_manager.subscribe(hikari.ShardPayloadEvent, self._on_payload)
+                self._feed.start(self._event_manager, engine)
 
     async def _make_engine(self) -> Engine:
         address = self._given_address
@@ -506,93 +506,9 @@ class ResourceClient(abc.Resource):
     async def _on_stopping(self, _: hikari.StoppingEvent, /) -> None:
         await self.close()
 
-    async def _on_payload(self, event: hikari.ShardPayloadEvent, /) -> None:
-        # Nothing in here may wait: events are in order only as far as their listeners have not yet done so.
-        name, payload, engine = event.name, event.payload, self._running
-        if name in _events.WITH_OUTAGES and payload.get("unavailable"):
-            name = _events.GUILD_UNAVAILABLE
-
-        handlers = self._table.get(name)
-        if handlers is None or engine is None:
-            return
-
-        writer = engine.writer
-        if name == "READY":
-            writer.cut()
-
-        delta, shard = writer.delta, event.shard
-        for handler in handlers:
-            try:
-                handler(payload, delta, shard)
-            except Exception as exc:  # noqa: BLE001 - this is the error boundary of all handlers
-                self._skip(event, exc)
-
-        self._statistics.events += 1
-        writer.changed()
-
-    def _skip(self, event: hikari.ShardPayloadEvent, exc: Exception, /) -> None:
-        self._statistics.skipped += 1
-        guild = event.payload.get("guild_id") or (event.payload.get("id") if event.name.startswith("GUILD_") else None)
-        where = f"{event.name} of guild {guild}" if guild else event.name
-        _LOGGER.error("%s cannot be used and is skipped (%s: %s)", where, type(exc).__name__, exc, exc_info=exc)
-
-    @_events.on("READY")
-    def _plan_departures(self, payload: Payload, delta: Delta, shard: hikari.api.GatewayShard, /) -> None:
-        shard_id, shard_count = payload.get("shard") or (shard.id, shard.shard_count)
-        guilds = frozenset(str(guild["id"]) for guild in payload["guilds"])
-        delta.departures.append(Departure(shard_id, shard_count, guilds))
-
-    @_events.on("GUILD_DELETE")
-    def _plan_guild_left(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        guild = str(payload["id"])
-        for kind in self._engine().layout:
-            if kind.in_guild or kind.keyed_by_guild:
-                delta.forget_guild(kind, guild)
-
-    @_events.on("CHANNEL_DELETE")
-    def _plan_channel_emptied(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        guild = payload.get("guild_id")
-        for kind in self._engine().layout:
-            if guild and kind.channel_of is not None:
-                delta.clear_channel(kind, str(guild), str(payload["id"]))
-
     def _put_user(self, delta: Delta, user: Payload | None, /) -> None:
         if user and _kinds.USERS in self._engine().layout and is_complete_user(user):
             delta.put(_kinds.USERS, "", str(user["id"]), dict(user))
-
-
-class _Application(hikari.RESTAware):
-    """Makes an application of a REST client."""
-
-    __slots__ = ("_rest",)
-
-    def __init__(self, rest: hikari.api.RESTClient, /) -> None:
-        self._rest = rest
-
-    @property
-    @typing_extensions.override
-    def entity_factory(self) -> hikari.api.EntityFactory:
-        return self._rest.entity_factory
-
-    @property
-    @typing_extensions.override
-    def rest(self) -> hikari.api.RESTClient:
-        return self._rest
-
-    @property
-    @typing_extensions.override
-    def http_settings(self) -> hikari.api.HTTPSettings:
-        return self._rest.http_settings
-
-    @property
-    @typing_extensions.override
-    def proxy_settings(self) -> hikari.api.ProxySettings:
-        return self._rest.proxy_settings
-
-    @property
-    @typing_extensions.override
-    def executor(self) -> None:
-        return None
 
 
 def is_complete_user(user: Payload, /) -> bool:

@@ -169,7 +169,8 @@ class Connections:
         try:
             return self._databases[index]
         except KeyError:
-            pool = typing.cast("_Pool", redis.asyncio.ConnectionPool.from_url(self._address, **self._options))
+            make_pool = typing.cast("collections.Callable[..., _Pool]", redis.asyncio.ConnectionPool.from_url)  # pyright: ignore[reportUnknownMemberType]
+            pool = make_pool(self._address, **self._options)
             pool.connection_kwargs["db"] = index
             if "password" in self._options:
                 pool.connection_kwargs["password"] = self._options["password"]

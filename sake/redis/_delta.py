@@ -142,9 +142,12 @@ class Changes:
     def depart_one(self, entity: str, /) -> None:
         """Let one stored entity be gone before the first of these changes."""
         entry = self.entries.get(entity, UNTOUCHED)
-        if entry is UNTOUCHED:
+        if not isinstance(entry, Patch):
+            if entry is UNTOUCHED:
+                self.drop(entity)
+        elif entry.base is UNKNOWN and entry.otherwise is None:
             self.drop(entity)
-        elif isinstance(entry, Patch) and entry.base is UNKNOWN:
+        elif entry.base is UNKNOWN:
             self.entries[entity] = dataclasses.replace(entry, base=None)
 
     def then(self, later: Changes, /) -> None:

@@ -38,12 +38,13 @@ def on(*names: str) -> collections.Callable[[_HandlerT], _HandlerT]:
     return mark
 
 
-def find_handlers(owner: object, /) -> dict[str, tuple[Handler, ...]]:
-    """Return the event table of an object: its marked methods by event name, base classes first."""
+def find_handlers(*owners: object) -> dict[str, tuple[Handler, ...]]:
+    """Return the event table of some objects: their marked methods by event name, base classes first."""
     table: dict[str, tuple[Handler, ...]] = {}
-    for cls in reversed(type(owner).mro()):
-        for attribute, function in vars(cls).items():
-            for name in getattr(function, _EVENTS, ()):
-                table[name] = (*table.get(name, ()), getattr(owner, attribute))
+    for owner in owners:
+        for cls in reversed(type(owner).mro()):
+            for attribute, function in vars(cls).items():
+                for name in getattr(function, _EVENTS, ()):
+                    table[name] = (*table.get(name, ()), getattr(owner, attribute))
 
     return table

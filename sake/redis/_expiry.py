@@ -92,4 +92,4 @@ def invite_lifetime(payload: collections.Mapping[str, typing.Any], now: datetime
 
     created_at = datetime.datetime.fromisoformat(payload["created_at"])
     left = created_at + datetime.timedelta(seconds=int(max_age)) - now
-    return math.floor(left.total_seconds() * 1_000)
+    return left // datetime.timedelta(milliseconds=1)

@@ -241,7 +241,6 @@ class _Command:
         self.count += len(arguments)
 
     def add_fields(self, fields: collections.Iterable[tuple[str, bytes]], /) -> None:
-        encoded = ((entity.encode(), data) for entity, data in fields)
         packed = [
             b"$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(name := field.encode()), name, len(data), data)
             for field, data in fields
@@ -406,7 +405,6 @@ class Transaction:
 
     def _add_strings(self, scope: Scope, /) -> None:
         prefix = self._keys.single(scope.kind.name, "").encode()
-        names = (prefix + entity.encode() for entity in scope.puts)
         packed = {
             b"$%d\r\n%b\r\n" % (len(key := prefix + entity.encode()), key): b"$%d\r\n%b\r\n" % (len(data), data)
             for entity, data in scope.puts.items()

@@ -49,9 +49,14 @@ async def eventually(condition: collections.Callable[[], object], /, *, within: 
     TimeoutError
         If it does not in time.
     """
-    async with asyncio.timeout(within):
-        while not condition():
-            await asyncio.sleep(0.005)
+    deadline = time.monotonic() + within
+    while True:
+        if condition():
+            return
+        if time.monotonic() > deadline:
+            error_message = f"it did not come true within {within} seconds"
+            raise TimeoutError(error_message)
+        await asyncio.sleep(0.005)
 
 
 class OwnServer:

@@ -8,6 +8,7 @@ guild's id and how many entities of each kind it has; it stops when its standard
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import sys
 import threading
@@ -56,7 +57,7 @@ class Reader:
         for kind, found in zip(("role", "channel", "member"), names, strict=True):
             if len(found) != self.count:
                 self.faults.append(f"{len(found)} {kind} entries at once with {name}")
-        if len({text.split()[-1] for text in (name, *sum(names, []))}) != 1:
+        if len({text.split()[-1] for text in itertools.chain([name], *names)}) != 1:
             self.faults.append(f"several generations in one transaction with {name}")
 
     def check(self, what: str, names: list[str]) -> None:
@@ -74,6 +75,11 @@ class Reader:
         self.seen |= generations
 
 
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 async def main(url: str, guild: str, count: str) -> None:
     """Read until told to stop."""
     stopped = threading.Event()
@@ -82,12 +88,12 @@ async def main(url: str, guild: str, count: str) -> None:
         raw = redis.asyncio.Redis.from_url(url, db=_DATABASE)
         reader = Reader(cache, raw, int(guild), int(count))
         await reader.read()
-        print("ready", flush=True)
+        _say("ready")
         while not stopped.is_set():
             await reader.read()
         await raw.aclose()
 
-    print(json.dumps({"reads": reader.reads, "faults": reader.faults[:20], "seen": sorted(reader.seen)}), flush=True)
+    _say(json.dumps({"reads": reader.reads, "faults": reader.faults[:20], "seen": sorted(reader.seen)}))
 
 
 if __name__ == "__main__":

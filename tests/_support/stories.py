@@ -100,7 +100,11 @@ def _stories() -> dict[str, Story]:
 
     return {
         "role": _story(
-            "role", (1,), "name", "iter_roles_for_guild", (guild,),
+            "role",
+            (1,),
+            "name",
+            "iter_roles_for_guild",
+            (guild,),
             [
                 Step("GUILD_ROLE_CREATE", {**in_guild, "role": role}, hikari.RoleCreateEvent, "a"),
                 Step("GUILD_ROLE_UPDATE", {**in_guild, "role": {**role, "name": "b"}}, hikari.RoleUpdateEvent, "b"),
@@ -108,7 +112,11 @@ def _stories() -> dict[str, Story]:
             ],
         ),
         "channel": _story(
-            "guild_channel", (2,), "name", "iter_guild_channels", (),
+            "guild_channel",
+            (2,),
+            "name",
+            "iter_guild_channels",
+            (),
             [
                 Step("CHANNEL_CREATE", channel, hikari.GuildChannelCreateEvent, "a"),
                 Step("CHANNEL_UPDATE", {**channel, "name": "b"}, hikari.GuildChannelUpdateEvent, "b"),
@@ -116,31 +124,62 @@ def _stories() -> dict[str, Story]:
             ],
         ),
         "thread": _story(
-            "thread", (3,), "name", "iter_threads_for_channel", (2,),
+            "thread",
+            (3,),
+            "name",
+            "iter_threads_for_channel",
+            (2,),
             [
                 Step("THREAD_CREATE", {**thread, "newly_created": True}, hikari.GuildThreadCreateEvent, "a"),
                 Step("THREAD_UPDATE", {**thread, "name": "b"}, hikari.GuildThreadUpdateEvent, "b"),
-                Step("THREAD_DELETE", {"id": "3", "parent_id": "2", "type": 11, **in_guild}, hikari.GuildThreadDeleteEvent, GONE),
+                Step(
+                    "THREAD_DELETE",
+                    {"id": "3", "parent_id": "2", "type": 11, **in_guild},
+                    hikari.GuildThreadDeleteEvent,
+                    GONE,
+                ),
             ],
         ),
         "emoji": _story(
-            "emoji", (4,), "name", "iter_emojis", (),
+            "emoji",
+            (4,),
+            "name",
+            "iter_emojis",
+            (),
             [
                 Step("GUILD_EMOJIS_UPDATE", {**in_guild, "emojis": [emoji]}, hikari.EmojisUpdateEvent, "a"),
-                Step("GUILD_EMOJIS_UPDATE", {**in_guild, "emojis": [{**emoji, "name": "b"}]}, hikari.EmojisUpdateEvent, "b"),
+                Step(
+                    "GUILD_EMOJIS_UPDATE",
+                    {**in_guild, "emojis": [{**emoji, "name": "b"}]},
+                    hikari.EmojisUpdateEvent,
+                    "b",
+                ),
                 Step("GUILD_EMOJIS_UPDATE", {**in_guild, "emojis": []}, hikari.EmojisUpdateEvent, GONE),
             ],
         ),
         "sticker": _story(
-            "sticker", (5,), "name", "iter_stickers_for_guild", (guild,),
+            "sticker",
+            (5,),
+            "name",
+            "iter_stickers_for_guild",
+            (guild,),
             [
                 Step("GUILD_STICKERS_UPDATE", {**in_guild, "stickers": [sticker]}, hikari.StickersUpdateEvent, "a"),
-                Step("GUILD_STICKERS_UPDATE", {**in_guild, "stickers": [{**sticker, "name": "b"}]}, hikari.StickersUpdateEvent, "b"),
+                Step(
+                    "GUILD_STICKERS_UPDATE",
+                    {**in_guild, "stickers": [{**sticker, "name": "b"}]},
+                    hikari.StickersUpdateEvent,
+                    "b",
+                ),
                 Step("GUILD_STICKERS_UPDATE", {**in_guild, "stickers": []}, hikari.StickersUpdateEvent, GONE),
             ],
         ),
         "member": _story(
-            "member", (guild, 6), "nickname", "iter_members", (),
+            "member",
+            (guild, 6),
+            "nickname",
+            "iter_members",
+            (),
             [
                 Step("GUILD_MEMBER_ADD", member, hikari.MemberCreateEvent, "a"),
                 Step("GUILD_MEMBER_UPDATE", renamed, hikari.MemberUpdateEvent, "b"),
@@ -148,14 +187,22 @@ def _stories() -> dict[str, Story]:
             ],
         ),
         "user": _story(
-            "user", (6,), "username", "iter_users", (),
+            "user",
+            (6,),
+            "username",
+            "iter_users",
+            (),
             [
                 Step("GUILD_MEMBER_ADD", member, hikari.MemberCreateEvent, "a"),
                 Step("GUILD_MEMBER_UPDATE", renamed, hikari.MemberUpdateEvent, "b"),
             ],
         ),
         "presence": _story(
-            "presence", (guild, 6), "visible_status", "iter_presences_for_guild", (guild,),
+            "presence",
+            (guild, 6),
+            "visible_status",
+            "iter_presences_for_guild",
+            (guild,),
             [
                 Step("PRESENCE_UPDATE", presence, hikari.PresenceUpdateEvent, hikari.Status.ONLINE),
                 Step("PRESENCE_UPDATE", {**presence, "status": "idle"}, hikari.PresenceUpdateEvent, hikari.Status.IDLE),
@@ -163,7 +210,11 @@ def _stories() -> dict[str, Story]:
             ],
         ),
         "voice state": _story(
-            "voice_state", (guild, 6), "channel_id", "iter_voice_states", (),
+            "voice_state",
+            (guild, 6),
+            "channel_id",
+            "iter_voice_states",
+            (),
             [
                 Step("VOICE_STATE_UPDATE", state, hikari.VoiceStateUpdateEvent, 7),
                 Step("VOICE_STATE_UPDATE", {**state, "channel_id": "8"}, hikari.VoiceStateUpdateEvent, 8),
@@ -171,7 +222,11 @@ def _stories() -> dict[str, Story]:
             ],
         ),
         "voice state in its channel": _story(
-            "voice_state", (guild, 6), "channel_id", "iter_voice_states_for_channel", (7,),
+            "voice_state",
+            (guild, 6),
+            "channel_id",
+            "iter_voice_states_for_channel",
+            (7,),
             [
                 Step("VOICE_STATE_UPDATE", state, hikari.VoiceStateUpdateEvent, 7),
                 Step("VOICE_STATE_UPDATE", {**state, "self_mute": True}, hikari.VoiceStateUpdateEvent, 7),
@@ -179,30 +234,61 @@ def _stories() -> dict[str, Story]:
             ],
         ),
         "message": _story(
-            "message", (8,), "content", "iter_messages", (),
+            "message",
+            (8,),
+            "content",
+            "iter_messages",
+            (),
             [
                 Step("MESSAGE_CREATE", message, hikari.GuildMessageCreateEvent, "a"),
                 Step("MESSAGE_UPDATE", {**message, "content": "b"}, hikari.GuildMessageUpdateEvent, "b"),
-                Step("MESSAGE_DELETE", {"id": "8", "channel_id": message["channel_id"], **in_guild}, hikari.GuildMessageDeleteEvent, GONE),
+                Step(
+                    "MESSAGE_DELETE",
+                    {"id": "8", "channel_id": message["channel_id"], **in_guild},
+                    hikari.GuildMessageDeleteEvent,
+                    GONE,
+                ),
             ],
         ),
         "message in bulk": _story(
-            "message", (8,), "content", "iter_messages", (),
+            "message",
+            (8,),
+            "content",
+            "iter_messages",
+            (),
             [
                 Step("MESSAGE_CREATE", message, hikari.GuildMessageCreateEvent, "a"),
-                Step("MESSAGE_DELETE_BULK", {"ids": ["8"], "channel_id": message["channel_id"], **in_guild}, hikari.GuildBulkMessageDeleteEvent, GONE),
+                Step(
+                    "MESSAGE_DELETE_BULK",
+                    {"ids": ["8"], "channel_id": message["channel_id"], **in_guild},
+                    hikari.GuildBulkMessageDeleteEvent,
+                    GONE,
+                ),
             ],
         ),
         "invite": _story(
-            "invite", ("abc",), "uses", "iter_invites", (),
+            "invite",
+            ("abc",),
+            "uses",
+            "iter_invites",
+            (),
             [
                 Step("INVITE_CREATE", invite, hikari.InviteCreateEvent, 0),
                 Step("INVITE_CREATE", {**invite, "uses": 5}, hikari.InviteCreateEvent, 5),
-                Step("INVITE_DELETE", {"code": "abc", "channel_id": invite["channel_id"], **in_guild}, hikari.InviteDeleteEvent, GONE),
+                Step(
+                    "INVITE_DELETE",
+                    {"code": "abc", "channel_id": invite["channel_id"], **in_guild},
+                    hikari.InviteDeleteEvent,
+                    GONE,
+                ),
             ],
         ),
         "guild": _story(
-            "guild", (guild,), "name", "iter_guilds", (),
+            "guild",
+            (guild,),
+            "name",
+            "iter_guilds",
+            (),
             [
                 Step("GUILD_CREATE", record, hikari.GuildAvailableEvent, "guild 0"),
                 Step("GUILD_UPDATE", {**update(record), "name": "b"}, hikari.GuildUpdateEvent, "b"),
@@ -210,10 +296,16 @@ def _stories() -> dict[str, Story]:
             ],
         ),
         "role of a guild": _story(
-            "role", (1,), "name", "iter_roles", (),
+            "role",
+            (1,),
+            "name",
+            "iter_roles",
+            (),
             [
                 Step("GUILD_CREATE", {**record, "roles": [{**role, "name": "a"}]}, hikari.GuildAvailableEvent, "a"),
-                Step("GUILD_UPDATE", {**update(record), "roles": [{**role, "name": "b"}]}, hikari.GuildUpdateEvent, "b"),
+                Step(
+                    "GUILD_UPDATE", {**update(record), "roles": [{**role, "name": "b"}]}, hikari.GuildUpdateEvent, "b"
+                ),
                 Step("GUILD_DELETE", {"id": samples.GUILD}, hikari.GuildLeaveEvent, GONE),
             ],
         ),
@@ -225,7 +317,7 @@ def _stories() -> dict[str, Story]:
                 Step("USER_UPDATE", {**me, "username": "b"}, hikari.OwnUserUpdateEvent, "b"),
             ],
         ),
-    }  # fmt: skip
+    }
 
 
 STORIES = _stories()

@@ -70,6 +70,17 @@ class Stage:
 
                 await asyncio.sleep(0.005)
 
+    async def declared(self) -> set[str]:
+        """Wait until global commands are declared, and return their names."""
+        path = f"/applications/{self.discord.world.me['id']}/commands"
+        async with asyncio.timeout(_SECONDS):
+            while True:
+                for request in self.discord.requests:
+                    if (request.method, request.path) == ("PUT", path):
+                        return {command["name"] for command in request.body}
+
+                await asyncio.sleep(0.005)
+
     async def use(self, content: str, /, *, channel: str | None = None, author: str | None = None) -> str:
         """Let a member write a message command, and return the answer."""
         message = await self.write(content, channel=channel, author=author)

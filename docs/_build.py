@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the build of the reference does to docstrings."""
+"""What the build of the documentation does to docstrings and pages."""
 
 from __future__ import annotations
 
@@ -26,8 +26,16 @@ class Docstrings(griffe.Extension):
 
         for item in _walk(pkg):
             if item.docstring is not None:
-                text = _ELSEWHERE.sub(r"`\1`", item.docstring.value)
-                item.docstring.value = _NAMED_ELSEWHERE.sub(r"\1", text)
+                item.docstring.value = _unlink(item.docstring.value)
+
+
+def on_page_markdown(markdown: str, **_: typing.Any) -> str:
+    """Do the same to a page; called by MkDocs."""
+    return _unlink(markdown)
+
+
+def _unlink(text: str) -> str:
+    return _NAMED_ELSEWHERE.sub(r"\1", _ELSEWHERE.sub(r"`\1`", text))
 
 
 def _walk(owner: griffe.Object) -> collections.Iterator[griffe.Object]:
