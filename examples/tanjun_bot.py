@@ -29,13 +29,12 @@ async def whereis(
     voice_states: alluka.Injected[sake.abc.VoiceStateCache],
     channels: alluka.Injected[sake.abc.GuildChannelCache],
 ) -> None:
-    try:
-        state = await voice_states.get_voice_state(member.guild_id, member.id)
-    except sake.EntryNotFound:
+    found = await voice_states.get_voice_states(member.guild_id, [member.id])
+    state = found.get(member.id)
+    if state is None or state.channel_id is None:
         await ctx.respond(f"{member.username} is in no voice channel.")
         return
 
-    assert state.channel_id is not None
     channel = await channels.get_guild_channel(state.channel_id, guild_id=member.guild_id)
     await ctx.respond(f"{member.username} is in {channel.name}.")
 
@@ -109,9 +108,9 @@ async def invite(ctx: tanjun.abc.MessageContext, invite: hikari.InviteWithMetada
 )
 @tanjun.as_message_command("settings")
 async def settings(ctx: tanjun.abc.MessageContext, guilds: alluka.Injected[sake.abc.GuildCache]) -> None:
-    assert ctx.guild_id is not None
-    guild = await guilds.get_guild(ctx.guild_id)
-    await ctx.respond(f"{guild.name} belongs to <@{guild.owner_id}>.")
+    if ctx.guild_id is not None:
+        guild = await guilds.get_guild(ctx.guild_id)
+        await ctx.respond(f"{guild.name} belongs to <@{guild.owner_id}>.")
 
 
 @component.with_message_command

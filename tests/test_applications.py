@@ -104,8 +104,16 @@ def test_an_application_made_of_its_model_is_the_same_field_by_field() -> None:
 
 @hypothesis.given(left_out=strategies.sets(strategies.sampled_from(sorted(full(testing.Payloads(seed=3))))))
 def test_an_application_without_some_of_it_is_the_same_field_by_field(left_out: set[str]) -> None:
-    needed = set(testing.Payloads(seed=3).application()) - {"icon", "team", "rpc_origins", "tags", "integration_types_config"}
-    payload = {key: value for key, value in full(testing.Payloads(seed=3)).items() if key in needed or key not in left_out}
+    needed = set(testing.Payloads(seed=3).application()) - {
+        "icon",
+        "team",
+        "rpc_origins",
+        "tags",
+        "integration_types_config",
+    }
+    payload = {
+        key: value for key, value in full(testing.Payloads(seed=3)).items() if key in needed or key not in left_out
+    }
     model = FACTORY.deserialize_application(payload)
     assert deep(FACTORY.deserialize_application(_models.application_payload(model))) == deep(model)
 
@@ -190,7 +198,7 @@ async def test_a_partial_application_is_refused_and_changes_nothing(
     cache: sake.RedisCache, payloads: testing.Payloads, payload: Payload
 ) -> None:
     await cache.set_application(payloads.application(name="whole"))
-    with pytest.raises(ValueError, match="id|owner"):
+    with pytest.raises(ValueError, match=r"id|owner"):
         await cache.set_application(payload)
     assert (await cache.get_application()).name == "whole"
 
@@ -223,28 +231,35 @@ async def test_the_application_of_another_bot_is_removed_by_ready(cache: sake.Re
 async def test_many_who_need_the_application_at_once_ask_discord_once_and_other_processes_never(
     redis_url: str,
 ) -> None:
-    async with testing.LoopbackDiscord() as discord, discord.running() as bot:
-        async with sake.RedisCache(redis_url, bot) as cache, sake.RedisCache(redis_url, bot) as other:
-            found = await asyncio.gather(*(cache.fetch_application() for _ in range(20)))
-            asked = [request for request in discord.requests if "applications" in request.path]
-            assert len(asked) == 1
-            discord.refuse_rest()
-            again = [await cache.fetch_application(), await other.fetch_application(), await other.get_application()]
-            assert {application.id for application in (*found, *again)} == {int(discord.world.me["id"])}
-            assert (await other.fetch_authorization_application()).id == int(discord.world.me["id"])
-            assert [request for request in discord.requests if "applications" in request.path] == asked
+    async with (
+        testing.LoopbackDiscord() as discord,
+        discord.running() as bot,
+        sake.RedisCache(redis_url, bot) as cache,
+        sake.RedisCache(redis_url, bot) as other,
+    ):
+        found = await asyncio.gather(*(cache.fetch_application() for _ in range(20)))
+        asked = [request for request in discord.requests if "applications" in request.path]
+        assert len(asked) == 1
+        discord.refuse_rest()
+        again = [await cache.fetch_application(), await other.fetch_application(), await other.get_application()]
+        assert {application.id for application in (*found, *again)} == {int(discord.world.me["id"])}
+        assert (await other.fetch_authorization_application()).id == int(discord.world.me["id"])
+        assert [request for request in discord.requests if "applications" in request.path] == asked
 
 
 async def test_a_refusing_discord_is_told_as_not_found_with_its_cause(redis_url: str) -> None:
-    async with testing.LoopbackDiscord() as discord, discord.running() as bot:
-        async with sake.RedisCache(redis_url, bot) as cache:
-            discord.refuse_rest()
-            for fetch in (cache.fetch_application, cache.fetch_authorization_application):
-                with pytest.raises(sake.EntryNotFound, match="Discord") as caught:
-                    await fetch()
-                assert isinstance(caught.value.exception, hikari.ForbiddenError)
-            with pytest.raises(sake.EntryNotFound, match="Discord"):
-                await cache.fetch_dm_channel(5)
+    async with (
+        testing.LoopbackDiscord() as discord,
+        discord.running() as bot,
+        sake.RedisCache(redis_url, bot) as cache,
+    ):
+        discord.refuse_rest()
+        for fetch in (cache.fetch_application, cache.fetch_authorization_application):
+            with pytest.raises(sake.EntryNotFound, match="Discord") as caught:
+                await fetch()
+            assert isinstance(caught.value.exception, hikari.ForbiddenError)
+        with pytest.raises(sake.EntryNotFound, match="Discord"):
+            await cache.fetch_dm_channel(5)
 
 
 class _BearerRest:
@@ -362,21 +377,24 @@ async def test_an_interaction_elsewhere_stores_no_channel(
 
 
 async def test_a_direct_message_channel_is_made_on_discord_once(redis_url: str) -> None:
-    async with testing.LoopbackDiscord() as discord, discord.running() as bot:
-        async with sake.RedisCache(redis_url, bot) as cache:
-            user = next(user for user in discord.world.users if user != discord.world.me["id"])
-            made = await cache.fetch_dm_channel(user)
-            assert made.recipient.id == int(user)
-            discord.refuse_rest()
-            assert (await cache.fetch_dm_channel(user)).id == made.id
-            assert (await cache.get_dm_channel(made.id)).recipient.id == int(user)
+    async with (
+        testing.LoopbackDiscord() as discord,
+        discord.running() as bot,
+        sake.RedisCache(redis_url, bot) as cache,
+    ):
+        user = next(user for user in discord.world.users if user != discord.world.me["id"])
+        made = await cache.fetch_dm_channel(user)
+        assert made.recipient.id == int(user)
+        discord.refuse_rest()
+        assert (await cache.fetch_dm_channel(user)).id == made.id
+        assert (await cache.get_dm_channel(made.id)).recipient.id == int(user)
 
 
 @pytest.mark.parametrize("payload", [{}, {"id": "5"}, {"id": "5", "recipients": []}, {"id": "5", "recipients": [{}]}])
 async def test_a_direct_message_channel_without_an_id_or_a_recipient_is_refused(
     cache: sake.RedisCache, payload: Payload
 ) -> None:
-    with pytest.raises(ValueError, match="id|recipients"):
+    with pytest.raises(ValueError, match=r"id|recipients"):
         await cache.set_dm_channel(payload)
     assert await cache.iter_dm_channels().len() == 0
 

@@ -30,7 +30,7 @@ import sake.embedded
 import sake.errors
 import sake.redis
 from sake import testing
-from sake.redis import _events
+from sake.redis import _feed
 from sake.redis import _keys
 from sake.redis import _kinds
 
@@ -171,7 +171,7 @@ def test_the_event_table_is_what_the_code_says(bot: hikari.GatewayBot) -> None:
     cache = sake.RedisCache("redis://localhost", bot, bot.event_manager)
     found = {
         name: {handler.__qualname__.split(".")[0] for handler in handlers}
-        for name, handlers in _events.find_handlers(cache).items()
+        for name, handlers in _feed.Feed(cache, sake.redis.Statistics()).handlers.items()
     }
     written = {
         name: set(_CODE.findall(classes))

@@ -16,6 +16,7 @@ import hikari
 import pytest
 import pytest_asyncio
 import tanjun
+from _support import own_server
 from _support import tanjun_stage
 from tanjun import conversion
 from tanjun import dependencies
@@ -126,9 +127,7 @@ async def scene(redis_url: str) -> collections.AsyncIterator[Scene]:
         testing.LoopbackDiscord(world) as discord,
         tanjun_stage.running(discord, redis_url, mention_prefix=True) as stage,
     ):
-        await stage.cache.set_application(
-            world.payloads.application(id=world.me["id"], owner=world.users[place.owner])
-        )
+        await stage.cache.set_application(world.payloads.application(id=world.me["id"], owner=world.users[place.owner]))
         discord.refuse_rest()
         discord.requests.clear()
         yield Scene(stage, place)
@@ -187,11 +186,10 @@ async def test_the_message_converter_finds_a_message(scene: Scene) -> None:
 
 async def test_the_channel_converter_finds_a_direct_message_channel(scene: Scene) -> None:
     interaction = scene.stage.discord.world.payloads.command_interaction(name="unknown")
-    interaction["data"]["type"] = 2
     await scene.stage.discord.dispatch("INTERACTION_CREATE", interaction)
+    assert await scene.stage.answer("/callback") == "Command not found"
     found = await scene.convert(conversion.ToChannel(), interaction["channel_id"])
     assert isinstance(found, hikari.DMChannel)
-    scene.stage.discord.requests.clear()
 
 
 @pytest.mark.parametrize(
@@ -286,7 +284,9 @@ async def test_the_own_permission_check_sees_roles_and_overwrites(scene: Scene) 
     for channel in (place.plain, place.locked, place.thread):
         assert await scene.check(may_send, channel=channel, author=place.nobody) is (channel == place.plain)
         assert await scene.check(tanjun.checks.OwnPermissionCheck(STAFF), channel=channel, author=place.nobody)
-        assert not await scene.check(tanjun.checks.OwnPermissionCheck(P.BAN_MEMBERS), channel=channel, author=place.owner)
+        assert not await scene.check(
+            tanjun.checks.OwnPermissionCheck(P.BAN_MEMBERS), channel=channel, author=place.owner
+        )
 
 
 async def test_the_nsfw_and_sfw_checks_see_the_channel_also_of_a_thread(scene: Scene) -> None:
@@ -350,12 +350,11 @@ async def test_cooldowns_by_top_role_know_which_role_is_on_top(scene: Scene) -> 
     place = scene.place
     guild = scene.stage.guild
     low = next(role for role in guild.members[place.staff]["roles"] if role != place.role)
-    third = next(user for user in guild.members if user not in place)
+    third, fourth = [user for user in guild.members if user not in place][:2]
     guild.members[third] = {**guild.members[third], "roles": [low]}
-    uses = [(place.plain, user) for user in (place.staff, place.bot, third, place.nobody)]
-    # The bot writes no commands, but staff, who have a lower role too, use up what is the top role's.
-    uses[1] = (place.sibling, place.staff)
-    assert await acquire(scene, tanjun.BucketResource.TOP_ROLE, uses) == [True, False, True, True]
+    guild.members[fourth] = {**guild.members[fourth], "roles": [place.role]}
+    uses = [(place.plain, user) for user in (place.staff, fourth, third, place.nobody, place.staff)]
+    assert await acquire(scene, tanjun.BucketResource.TOP_ROLE, uses) == [True, False, True, True, False]
 
 
 # The client itself
@@ -391,6 +390,21 @@ async def test_global_commands_are_declared_without_asking_whose_they_are(redis_
             assert asked == [("GET", path), ("PUT", path)]
 
 
+async def test_a_bot_whose_cache_cannot_be_opened_runs_on_without_commands(caplog: pytest.LogCaptureFixture) -> None:
+    with own_server.running() as server:
+        server.kill()
+        async with testing.LoopbackDiscord(testing.World(seed=11, guilds=1, members=5)) as discord:
+            bot = tanjun_stage.uncached(discord)
+            cache = sake.RedisCache(server.url, bot, bot.event_manager)
+            client = tanjun.Client.from_gateway_bot(bot).add_prefix("!")
+            cache.add_to_tanjun(client, tanjun_managed=True)
+            async with discord.running(bot):
+                errors = [record for record in caplog.records if record.name == "hikari.event_manager"]
+                assert [type(record.exc_info[1]) for record in errors if record.exc_info] == [sake.BackendError]
+                assert bot.event_manager.get_listeners(hikari.InteractionCreateEvent) == []
+            assert not client.is_alive
+
+
 # The example
 
 
@@ -419,9 +433,7 @@ async def example(redis_url: str, request: pytest.FixtureRequest) -> collections
         client = load_example().add_commands(bot, redis_url)
         cache = client.get_type_dependency(sake.RedisCache)
         async with discord.running(bot):
-            await cache.set_application(
-                world.payloads.application(id=world.me["id"], owner=world.users[place.owner])
-            )
+            await cache.set_application(world.payloads.application(id=world.me["id"], owner=world.users[place.owner]))
             await cache.flush()
             yield Example(tanjun_stage.Stage(discord, bot, cache, client), place)
     assert not cache.is_alive

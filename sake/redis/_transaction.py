@@ -126,6 +126,18 @@ function run.unlink()
   at = at + 1
 end
 
+function run.mark()
+  local key, count = args[at], tonumber(args[at + 1])
+  for i = at + 2, at + 1 + count do call('SADD', key, args[i]) end
+  at = at + 2 + count
+end
+
+function run.unmark()
+  local key, count = args[at], tonumber(args[at + 1])
+  for i = at + 2, at + 1 + count do call('SREM', key, args[i]) end
+  at = at + 2 + count
+end
+
 function run.put()
   local key, count = args[at], tonumber(args[at + 1])
   call('HSET', key, unpack(args, at + 2, at + 1 + count))
@@ -319,7 +331,7 @@ class Transaction:
         """Return the packed commands, from `MULTI` to `EXEC`."""
         commands = [*self._commands, *self._owners.values()]
         for kind, guilds in self._guilds.items():
-            commands.append(_Command(f"guilds with {kind} entries", "SADD", self._keys.guilds(kind), *guilds))
+            self._script.add("mark", self._keys.guilds(kind), len(guilds), *guilds)
 
         if self._script.count > _EMPTY_SCRIPT:
             commands.insert(0, self._script)
@@ -429,8 +441,8 @@ class Transaction:
     def _add_marks(self, scope: Scope, /) -> None:
         key = self._keys.whole(scope.kind.name)
         if scope.changes.cleared:
-            self._command(scope, "UNLINK", key)
+            self._script.add("unlink", key)
         if scope.drops:
-            self._command(scope, "SREM", key, *scope.drops)
+            self._script.add("unmark", key, len(scope.drops), *scope.drops)
         if scope.puts:
-            self._command(scope, "SADD", key, *scope.puts)
+            self._script.add("mark", key, len(scope.puts), *scope.puts)
