@@ -128,7 +128,7 @@ async def stored(ctx: tanjun.abc.MessageContext, cache: alluka.Injected[sake.abc
     await ctx.respond(f"{guilds} guilds and {members} members are stored.")
 
 
-async def declare_commands(client: alluka.Injected[tanjun.abc.Client]) -> None:
+async def declare_commands(client: alluka.Injected[tanjun.Client]) -> None:
     # Tanjun 2.17 declares no commands with hikari 2.7: it asks for a field that commands no longer have there.
     application = await client.fetch_rest_application_id()
     builders = [command.build() for command in client.iter_slash_commands(global_only=True)]

@@ -331,6 +331,8 @@ def test_public_method_documents_what_it_raises(name: str) -> None:
         default = {"ValueError"}
     elif method.startswith("get_") and not returns.startswith("collections."):
         default = READING_ONE
+    elif method.startswith("fetch_"):
+        default = READING | {"EntryNotFound"}
     else:
         default = READING
 

@@ -11,7 +11,6 @@ from collections import abc as collections
 import hikari
 import pytest
 import pytest_asyncio
-import redis.asyncio
 from _support import gateway
 from _support import leaks
 from _support import samples
@@ -20,6 +19,7 @@ from _support import stories
 import sake
 import sake.redis
 from sake import testing
+from sake.redis import _connections
 
 Payload = dict[str, typing.Any]
 
@@ -186,28 +186,36 @@ async def test_what_stays_is_seen_once_by_every_iterator_while_everything_else_c
         await changing
 
 
-@pytest.mark.parametrize("kind", ["members", "users"])
-async def test_an_entry_is_seen_once_although_its_table_shrinks_meanwhile(
-    make_cache: typing.Any, raw: redis.asyncio.Redis, kind: str
+async def test_an_entry_that_the_server_returns_again_is_seen_once(
+    make_cache: typing.Any, feed: gateway.Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = await make_cache(database=0)
-    make = testing.Payloads(seed=4)
-    member = make.member(user=make.user(id="1"))
-    for guild in (1, 2):
-        await asyncio.gather(
-            *(cache.set_member(guild, {**member, "user": {**member["user"], "id": str(id_)}}) for id_ in range(1, 4_001))
-        )
-    iterator = cache.iter_members_for_guild(1, window_size=5) if kind == "members" else cache.iter_users(window_size=100)
-    found = [int((await anext(iterator)).id) for _ in range(2_000)]
-    # A server may return an entry again when it moves what is left to a smaller table.
-    if kind == "members":
-        await raw.hdel("{1}:member", *(str(id_) for id_ in range(1, 4_001) if id_ % 40))
-    else:
-        await raw.unlink(*(f"user:{id_}" for id_ in range(1, 4_001) if id_ % 40))
-        await raw.unlink("{2}:member")
-    found += [int(model.id) async for model in iterator]
-    assert len(found) == len(set(found))
-    assert set(range(40, 4_001, 40)) <= set(found)
+    feed("GUILD_CREATE", samples.guild(0, 300))
+    await cache.flush()
+    exchange = _connections.Database.exchange
+    pages: dict[bytes, list[list[bytes]]] = {b"SCAN": [], b"HSCAN": []}
+
+    async def repeat(database: typing.Any, commands: bytes | list[bytes], replies: int, /) -> typing.Any:
+        answers = await exchange(database, commands, replies)
+        sent = commands if isinstance(commands, bytes) else b"".join(commands)
+        name = b"".join(sent.split(b"\r\n")[2:3])
+        if name in pages:
+            # As a server may while it moves entries to a larger or smaller table.
+            ((cursor, found),) = answers
+            pages[name].append(found)
+            return [[cursor, [*found, *pages[name][0], *found]]]
+        return answers
+
+    monkeypatch.setattr(_connections.Database, "exchange", repeat)
+    for iterator in (
+        cache.iter_members_for_guild(int(samples.GUILD), window_size=20),
+        cache.iter_members(window_size=20),
+        cache.iter_users(window_size=20),
+    ):
+        found = [model.id async for model in iterator]
+        assert len(found) == len(set(found)) == 300
+    assert await cache.iter_users().len() == 300
+    assert all(len(found) > 1 for found in pages.values())
 
 
 async def test_entries_may_be_changed_by_hand_from_within_an_iterator(make_cache: typing.Any) -> None:

@@ -163,6 +163,7 @@ async def stock(cache: sake.RedisCache, bot: hikari.GatewayBot, feed: gateway.Fe
 # The table
 
 
+@pytest.mark.every_server
 @by_case
 async def test_every_alias_gives_a_working_adapter(stock: Stock, name: str) -> None:
     case = CASES[name]

@@ -115,11 +115,11 @@ class Gateway:
         self._heartbeat_interval = heartbeat_interval
         self._replay_limit = replay_limit
         self._ids = itertools.count(1)
-        self.url = ""
+        self.url: str = ""
         self.sessions: dict[str, _sessions.Session] = {}
         self.connections: set[_sessions.Connection] = set()
         self.commands: list[Command] = []
-        self.signal = _sessions.Signal()
+        self.signal: _sessions.Signal = _sessions.Signal()
 
     def publish(
         self, name: str, payload: collections.Mapping[str, typing.Any], /, *, shard_id: int | None = None

@@ -82,9 +82,9 @@ class Connection:
         encode: _transports.Encoder | None,
         /,
     ) -> None:
-        self.socket = socket
+        self.socket: web.WebSocketResponse = socket
         self.session: Session | None = None
-        self.closed = False
+        self.closed: bool = False
         self._transport = transport
         self._encode = encode
         self._outbox: collections_.deque[bytes] = collections_.deque()
@@ -205,14 +205,14 @@ class Session:
     def __init__(
         self, *, id: str, shard_id: int, shard_count: int, intents: int, large_threshold: int, replay_limit: int
     ) -> None:
-        self.id = id
-        self.shard_id = shard_id
-        self.shard_count = shard_count
-        self.intents = intents
-        self.large_threshold = large_threshold
-        self.sequence = 0
-        self.asked = 0
-        self.greeted = False
+        self.id: str = id
+        self.shard_id: int = shard_id
+        self.shard_count: int = shard_count
+        self.intents: int = intents
+        self.large_threshold: int = large_threshold
+        self.sequence: int = 0
+        self.asked: int = 0
+        self.greeted: bool = False
         self.connection: Connection | None = None
         self._log: collections_.deque[bytes] = collections_.deque(maxlen=replay_limit)
 

@@ -102,7 +102,7 @@ class Source:
         start = now if now is not None else datetime.datetime.now(_UTC)
         self._clock = int(start.timestamp() * 1_000)
         self._serial = 0
-        self.random = random.Random(seed)  # noqa: S311 - being reproducible is the point
+        self.random: random.Random = random.Random(seed)  # noqa: S311 - being reproducible is the point
         """The seeded generator behind every choice."""
 
     def snowflake(self, *, within_days: float = 0.0) -> str:

@@ -108,9 +108,9 @@ class WorldGuild:
     def __init__(self, record: _source.Payload, source: _source.Source, /) -> None:
         self.id: str = record["id"]
         """The guild's id."""
-        self.record = record
+        self.record: _source.Payload = record
         """The guild's own fields."""
-        self.available = True
+        self.available: bool = True
         """False during an outage."""
         self.roles: dict[str, _source.Payload] = {}
         """Roles by id."""
@@ -138,9 +138,9 @@ class WorldGuild:
         """Scheduled events by id."""
         self.soundboard_sounds: dict[str, _source.Payload] = {}
         """Soundboard sounds by id."""
-        self.member_deck = Deck(self.members, source)
+        self.member_deck: Deck = Deck(self.members, source)
         """Draws random members."""
-        self.message_deck = Deck(self.messages, source)
+        self.message_deck: Deck = Deck(self.messages, source)
         """Draws random messages."""
 
     @property

@@ -51,13 +51,13 @@ class WorldState:
     )
 
     def __init__(self, *, seed: int, shard_count: int, large_threshold: int, now: datetime.datetime | None) -> None:
-        self.payloads = _payloads.Payloads(seed, now=now)
+        self.payloads: _payloads.Payloads = _payloads.Payloads(seed, now=now)
         """Builds the world's payloads; use it for more, so that ids stay unique."""
-        self.shard_count = shard_count
+        self.shard_count: int = shard_count
         """Number of shards that are assumed when none is given."""
-        self.large_threshold = large_threshold
+        self.large_threshold: int = large_threshold
         """A guild with more members than this is `large`."""
-        self.me = self.payloads.own_user()
+        self.me: _source.Payload = self.payloads.own_user()
         """The bot's own user, as READY carries it."""
         self.users: dict[str, _source.Payload] = {}
         """Everybody who was ever seen, by id, as seen last."""
