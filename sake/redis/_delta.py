@@ -96,6 +96,13 @@ class Changes:
 
         return UNKNOWN if self.cleared_channels else UNTOUCHED
 
+    def only(self, entity: str, /) -> Changes:
+        """Return what this says of one entity."""
+        alone = Changes()
+        alone.entries[entity] = self.entries[entity]
+        alone.is_plain = self.is_plain
+        return alone
+
     def clear(self) -> None:
         """Forget all that was said before: everything stored goes."""
         self.cleared = True

@@ -118,7 +118,11 @@ class Plan:
         """Return its scopes, guild by guild."""
         guilds: dict[str, list[tuple[AnyKind, str, Changes]]] = {}
         for kind, guild, changes in self._changes:
-            guilds.setdefault(guild, []).append((kind, guild, changes))
+            if kind.keyed_by_guild and not changes.cleared:
+                for entity in changes.entries:
+                    guilds.setdefault(entity, []).append((kind, guild, changes.only(entity)))
+            else:
+                guilds.setdefault(guild, []).append((kind, guild, changes))
 
         for group in guilds.values():
             yield [self._settle(*changes) for changes in group]

@@ -193,6 +193,9 @@ async def _in_all_guilds(engine: Engine, kind: AnyKind, window_size: int, /) -> 
 
 
 async def _values(engine: Engine, kind: AnyKind, guilds: list[str], /) -> list[Window]:
+    if not guilds:
+        return []
+
     commands = [_transaction.pack("HVALS", engine.keys.in_guild(kind.name, guild)) for guild in guilds]
     return list(zip(guilds, await engine.reader.call(kind, *commands), strict=True))
 

@@ -72,6 +72,7 @@ class Writer:
         self._batches = _batch.BatchWriter(connections, layout, keys, codec, lifetimes, statistics)
         self._closed: deque[Delta] = deque()
         self._dumps = codec.dumps
+        self._has_dropped = False
         self._failure: errors.BackendError | None = None
         self._kinds = tuple(layout)
         self._limit = backlog_limit
@@ -253,6 +254,10 @@ class Writer:
         if delta.size > limit:
             dropped = delta.shrink(limit * 9 // 10)
             self._statistics.dropped += dropped
+            if self._has_dropped:
+                return
+
+            self._has_dropped = True
             _LOGGER.error(
                 "%s changes wait for the server and take more than backlog_limit=%s bytes: the oldest %s are dropped",
                 delta.count(),
@@ -275,6 +280,7 @@ class Writer:
             _LOGGER.warning("The server is back: what was kept has been written")
             self._failure = None
 
+        self._has_dropped = False
         self._statistics.batches += 1
         self._statistics.is_away = False
         self._statistics.backlog = sum(waiting.size for waiting in self._unwritten())
