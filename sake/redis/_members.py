@@ -147,8 +147,7 @@ class MemberCache(ResourceClient, abc.MemberCache):
     @on("VOICE_STATE_UPDATE")
     def _plan_member_of_voice_state(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
         guild, member = payload.get("guild_id"), payload.get("member")
-        # A member who is kicked leaves their channel after they left the guild.
-        if guild and member and "user" in member and payload.get("channel_id") is not None:
+        if guild and member and "user" in member:
             delta.put(MEMBERS, str(guild), str(payload["user_id"]), member)
 
     @on("INTERACTION_CREATE", "MESSAGE_CREATE", "MESSAGE_REACTION_ADD", "TYPING_START")

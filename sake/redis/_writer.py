@@ -252,7 +252,8 @@ class Writer:
         if delta.size > limit:
             delta.measure()
         if delta.size > limit:
-            dropped = delta.shrink(limit * 9 // 10)
+            # The other half is for what comes while this cannot be touched.
+            dropped = delta.shrink(limit // 2)
             self._statistics.dropped += dropped
             if self._has_dropped:
                 return
