@@ -363,6 +363,13 @@ async def _program(
             await process.wait()
 
 
+async def _started(discord: testing.LoopbackDiscord) -> None:
+    """Wait until a bot is ready, and its start has had turns of the event loop enough to come to its end."""
+    await discord.wait_ready(within=_SECONDS)
+    for _ in range(10):
+        await discord.settle(within=_SECONDS)
+
+
 async def _end(process: asyncio.subprocess.Process) -> None:
     async with asyncio.timeout(_SECONDS):
         output, _ = await process.communicate()
@@ -386,8 +393,7 @@ async def test_a_program_runs(block: Block, tmp_path: pathlib.Path, valkey: serv
         environment = {"BOT_TOKEN": discord.token, "LOOPBACK": discord.rest_url, "REDIS_URL": valkey.url}
         async with _program(block, tmp_path, **environment) as process:
             if ".run()" in block.text:
-                await discord.wait_ready(within=_SECONDS)
-                await discord.settle(within=_SECONDS)
+                await _started(discord)
                 process.send_signal(signal.SIGINT)
 
             await _end(process)
@@ -399,8 +405,7 @@ async def test_the_quickstart_answers(tmp_path: pathlib.Path) -> None:
         testing.LoopbackDiscord() as discord,
         _program(block, tmp_path, BOT_TOKEN=discord.token, LOOPBACK=discord.rest_url) as process,
     ):
-        await discord.wait_ready(within=_SECONDS)
-        await discord.settle(within=_SECONDS)
+        await _started(discord)
         guild = next(guild for guild in discord.world.guilds.values() if guild.available)
         channel = guild.text_channel_ids[0]
         message = testing.Payloads().message(content="hello", channel_id=channel, guild_id=guild.id)

@@ -8,6 +8,7 @@ __all__ = ["BatchWriter"]
 import asyncio
 import dataclasses
 import logging
+import time
 import typing
 from collections import abc as collections
 
@@ -37,6 +38,9 @@ _SCOPE_BYTES: typing.Final = 2_097_152
 
 _PART_BYTES: typing.Final = 262_144
 """What is sent ahead of a transaction is sent in parts of about this size."""
+
+_BREATH_SECONDS: typing.Final = 0.002
+"""After packing for so long, other tasks get their turn."""
 
 _STAGING_LIFETIME: typing.Final = 600_000
 """Milliseconds after which the server drops a staging key whose writer died."""
@@ -132,16 +136,24 @@ class BatchWriter:
         has_msetex = await database.has_msetex()
         if not plan.is_small:
             await self._write_large(database, plan, has_msetex=has_msetex)
-        elif upcoming is None or not upcoming.is_small:
-            await self._send(database, plan.finish(has_msetex=has_msetex))
-        else:
-            transaction = plan.finish(has_msetex=has_msetex)
-            sending = asyncio.create_task(self._send(database, transaction, upcoming), name="sake writer: sending")
-            try:
-                await asyncio.sleep(0)
-                upcoming.begin(has_msetex=has_msetex)
-            finally:
-                await sending
+            return
+
+        transaction = plan.begun
+        if transaction is None:
+            transaction = _transaction.Transaction(self._keys, has_msetex=has_msetex)
+            await _breathe(plan.begin(transaction))
+
+        await _breathe(plan.finish(transaction))
+        if upcoming is None or not upcoming.is_small:
+            await self._send(database, transaction)
+            return
+
+        sending = asyncio.create_task(self._send(database, transaction, upcoming), name="sake writer: sending")
+        try:
+            await asyncio.sleep(0)
+            await _breathe(upcoming.begin(_transaction.Transaction(self._keys, has_msetex=has_msetex)))
+        finally:
+            await sending
 
     async def _write_large(self, database: Database, plan: Plan, /, *, has_msetex: bool) -> None:
         transaction = _transaction.Transaction(self._keys, has_msetex=has_msetex)
@@ -216,6 +228,15 @@ class BatchWriter:
         answers = await database.exchange(commands, len(commands))
         _check(database, answers)
         return [() if isinstance(answer, ReplyError) else answer for answer in answers]
+
+
+async def _breathe(steps: collections.Iterator[None], /) -> None:
+    """Do what takes long step by step, and let other tasks have their turn in between."""
+    until = time.monotonic() + _BREATH_SECONDS
+    for _ in steps:
+        if time.monotonic() > until:
+            await asyncio.sleep(0)
+            until = time.monotonic() + _BREATH_SECONDS
 
 
 def _complaints(answer: typing.Any, /) -> list[ReplyError]:

@@ -46,7 +46,7 @@ class Plan:
         Counts what cannot be used.
     """
 
-    __slots__ = ("_begun", "_changes", "_codec", "_keys", "_lifetimes", "_patched", "_statistics", "_stored", "index")
+    __slots__ = ("_changes", "_codec", "_keys", "_lifetimes", "_patched", "_statistics", "_stored", "begun", "index")
 
     def __init__(
         self,
@@ -56,7 +56,8 @@ class Plan:
         lifetimes: collections.Mapping[AnyKind, int],
         statistics: Statistics,
     ) -> None:
-        self._begun: Transaction | None = None
+        self.begun: Transaction | None = None
+        """What was packed ahead of time."""
         self._changes: list[tuple[AnyKind, str, Changes]] = []
         self._codec = codec
         self._keys = keys
@@ -95,24 +96,20 @@ class Plan:
             if data is not None
         }
 
-    def begin(self, *, has_msetex: bool) -> None:
-        """Pack what does not depend on what is stored."""
-        self._begun = Transaction(self._keys, has_msetex=has_msetex)
+    def begin(self, transaction: Transaction, /) -> collections.Iterator[None]:
+        """Pack what does not depend on what is stored, step by step."""
+        self.begun = transaction
         for kind, guild, changes in self._changes:
             if changes.is_plain:
-                self._begun.add(self._settle(kind, guild, changes))
+                transaction.add(self._settle(kind, guild, changes))
+                yield
 
-    def finish(self, *, has_msetex: bool) -> Transaction:
-        """Return all of it as one transaction."""
-        if self._begun is None:
-            self.begin(has_msetex=has_msetex)
-
-        transaction = typing.cast("Transaction", self._begun)
+    def finish(self, transaction: Transaction, /) -> collections.Iterator[None]:
+        """Pack the rest, step by step."""
         for kind, guild, changes in self._changes:
             if not changes.is_plain:
                 transaction.add(self._settle(kind, guild, changes))
-
-        return transaction
+                yield
 
     def by_guild(self) -> collections.Iterator[list[Scope]]:
         """Return its scopes, guild by guild."""
