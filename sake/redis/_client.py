@@ -22,6 +22,7 @@ from sake import errors
 from . import _connections
 from . import _kinds
 from . import _membership
+from . import _stores
 from ._application import Application
 from ._codec import Codec
 from ._codec import Payload
@@ -507,13 +508,8 @@ class ResourceClient(abc.Resource):
         await self.close()
 
     def _put_user(self, delta: Delta, user: Payload | None, /) -> None:
-        if user and _kinds.USERS in self._engine().layout and is_complete_user(user):
-            delta.put(_kinds.USERS, "", str(user["id"]), dict(user))
-
-
-def is_complete_user(user: Payload, /) -> bool:
-    """Return whether a payload is a whole user, not just an id with what has changed."""
-    return "username" in user and "discriminator" in user and "avatar" in user and "id" in user
+        if _kinds.USERS in self._engine().layout:
+            _stores.put_user(delta, user)
 
 
 def _at_least(least: int, number: int, name: str, /) -> int:

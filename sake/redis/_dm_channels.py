@@ -18,7 +18,6 @@ from sake import errors
 from . import _models
 from . import _stores
 from ._client import ResourceClient
-from ._client import is_complete_user
 from ._codec import Payload
 from ._codec import nested
 from ._delta import Delta
@@ -76,7 +75,7 @@ class DMChannelCache(ResourceClient, abc.DMChannelCache):
     def _plan_dm_channel(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
         channel, user = nested(payload, "channel"), nested(payload, "user")
         is_own = channel.get("type") == hikari.ChannelType.DM and payload.get("context", _BOT_DM) == _BOT_DM
-        if is_own and is_complete_user(user):
+        if is_own and _stores.is_complete_user(user):
             _put(delta, {**channel, "recipients": [user]})
 
     @typing_extensions.override

@@ -15,12 +15,14 @@ __all__ = [
     "get_many_owned",
     "get_named",
     "get_owned",
+    "is_complete_user",
     "iter_all",
     "iter_channel",
     "iter_guild",
     "iter_guild_ids",
     "iter_ids",
     "key_of",
+    "put_user",
     "replace",
     "text",
     "write",
@@ -41,6 +43,7 @@ from ._delta import Delta
 from ._engine import Engine
 from ._iterators import EntryIterator
 from ._iterators import Window
+from ._kinds import USERS
 from ._kinds import Kind
 from ._kinds import Shape
 
@@ -59,6 +62,17 @@ def replace(delta: Delta, kind: AnyKind, payload: Payload, name: str, guild_key:
     entities = payload.get(name)
     if entities is not None:
         delta.replace(kind, str(payload[guild_key]), {str(entity["id"]): entity for entity in entities})
+
+
+def is_complete_user(user: Payload, /) -> bool:
+    """Return whether a payload is a whole user, not just an id with what has changed."""
+    return "username" in user and "discriminator" in user and "avatar" in user and "id" in user
+
+
+def put_user(delta: Delta, user: Payload | None, /) -> None:
+    """Set a user, where the payload is a whole one."""
+    if user and is_complete_user(user):
+        delta.put(USERS, "", str(user["id"]), dict(user))
 
 
 def key_of(payload: Payload, name: str, /) -> str:

@@ -71,12 +71,12 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
     def _plan_own_user(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
         user = payload["user"]
         delta.put(ME, "", _ME, user)
-        _put(delta, user)
+        _stores.put_user(delta, user)
 
     @on("USER_UPDATE")
     def _plan_own_user_update(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
         delta.put(ME, "", _ME, dict(payload))
-        _put(delta, payload)
+        _stores.put_user(delta, payload)
 
     @on(
         "GUILD_MEMBER_ADD",
@@ -88,18 +88,18 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
         "INTEGRATION_UPDATE",
     )
     def _plan_user(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        _put(delta, payload.get("user"))
+        _stores.put_user(delta, payload.get("user"))
 
     @on("VOICE_STATE_UPDATE", "TYPING_START", "MESSAGE_REACTION_ADD")
     def _plan_user_of_member(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
         if member := payload.get("member"):
-            _put(delta, member.get("user"))
+            _stores.put_user(delta, member.get("user"))
 
     @on("GUILD_CREATE", "GUILD_UPDATE", "GUILD_MEMBERS_CHUNK", "GUILD_EMOJIS_UPDATE", "GUILD_STICKERS_UPDATE")
     def _plan_users_in_lists(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
         for name in _WITH_USERS:
             for item in payload.get(name) or ():
-                _put(delta, item.get("user"))
+                _stores.put_user(delta, item.get("user"))
 
     @on("MESSAGE_CREATE", "MESSAGE_UPDATE")
     def _plan_users_of_message(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
@@ -107,27 +107,27 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
 
     @on("INTERACTION_CREATE")
     def _plan_users_of_interaction(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        _put(delta, payload.get("user"))
-        _put(delta, nested(payload, "member").get("user"))
+        _stores.put_user(delta, payload.get("user"))
+        _stores.put_user(delta, nested(payload, "member").get("user"))
         resolved = nested(nested(payload, "data"), "resolved")
         for user in nested(resolved, "users").values():
-            _put(delta, user)
+            _stores.put_user(delta, user)
         if message := payload.get("message"):
             _put_message(delta, message)
 
     @on("INVITE_CREATE")
     def _plan_users_of_invite(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        _put(delta, payload.get("inviter"))
-        _put(delta, payload.get("target_user"))
+        _stores.put_user(delta, payload.get("inviter"))
+        _stores.put_user(delta, payload.get("target_user"))
 
     @on("THREAD_MEMBERS_UPDATE")
     def _plan_users_of_thread(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
         for added in payload.get("added_members") or ():
-            _put(delta, nested(added, "member").get("user"))
+            _stores.put_user(delta, nested(added, "member").get("user"))
 
     @on("GUILD_SCHEDULED_EVENT_CREATE", "GUILD_SCHEDULED_EVENT_UPDATE", "GUILD_SCHEDULED_EVENT_DELETE")
     def _plan_user_of_scheduled_event(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        _put(delta, payload.get("creator"))
+        _stores.put_user(delta, payload.get("creator"))
 
     @typing_extensions.override
     async def delete_me(self) -> None:
@@ -205,17 +205,12 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
         await _stores.write(self._engine(), lambda delta: delta.put(USERS, "", user, dict(payload), lifetime))
 
 
-def _put(delta: Delta, user: Payload | None, /) -> None:
-    if user and "username" in user and "discriminator" in user and "avatar" in user:
-        delta.put(USERS, "", str(user["id"]), dict(user))
-
-
 def _put_message(delta: Delta, message: Payload, /) -> None:
     if not message.get("webhook_id") or message.get("application_id"):
-        _put(delta, message.get("author"))
+        _stores.put_user(delta, message.get("author"))
     for mention in message.get("mentions") or ():
-        _put(delta, {name: value for name, value in mention.items() if name != "member"})
+        _stores.put_user(delta, {name: value for name, value in mention.items() if name != "member"})
     if interaction := message.get("interaction_metadata"):
-        _put(delta, interaction.get("user"))
+        _stores.put_user(delta, interaction.get("user"))
     if replied_to := message.get("referenced_message"):
         _put_message(delta, replied_to)
