@@ -10,6 +10,7 @@ import inspect
 import json
 import subprocess
 import sys
+import time
 import typing
 from collections import abc as collections
 
@@ -28,6 +29,7 @@ from _support import stories
 import sake
 import sake.redis
 from sake import testing
+from sake.redis import _batch
 from sake.redis import _connections
 
 Payload = dict[str, typing.Any]
@@ -408,3 +410,25 @@ async def test_a_foreign_key_where_ours_should_be_is_an_error_of_ours(
             await call
         assert "WRONGTYPE" in str(caught.value)
         assert caught.value.__cause__ is not None or caught.value.exception is not None
+
+
+async def test_other_tasks_have_their_turn_while_a_batch_is_packed() -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def pack() -> collections.Iterator[None]:
+        for _ in range(5):
+            until = time.monotonic() + 2 * _batch._BREATH_SECONDS
+            while time.monotonic() < until:
+                pass
+            yield
+
+    counting = asyncio.create_task(count())
+    await _batch._breathe(pack())
+    counting.cancel()
+    assert turns >= 5
