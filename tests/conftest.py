@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Fixtures: a clean server, a bot that is not started, caches filled by its event manager.
 
-All tests run on the bundled Valkey. Those marked `every_server` also run on the machine's `redis-server` where there is
-one, and on the server that the environment variable `SAKE_TEST_REDIS` names; those marked `fakeredis` on that too.
-Every test finds all databases of its server empty.
+A test that uses `server`, or a fixture that is made of it, runs on every server there is: the bundled Valkey, the
+machine's `redis-server`, the one that the environment variable `SAKE_TEST_REDIS` names, and fakeredis. The mark
+`not_on` says on which it does not run, and why. Every test finds all databases of its server empty.
 """
 
 from __future__ import annotations
@@ -42,9 +42,18 @@ class MakeCache(typing.Protocol):
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server" in metafunc.fixturenames:
-        marks = {mark.name for mark in metafunc.definition.iter_markers()}
-        found = servers.names(every_server="every_server" in marks, fake="fakeredis" in marks)
-        metafunc.parametrize("server", found, indirect=True)
+        without = set().union(*(_names_of(mark) for mark in metafunc.definition.iter_markers("not_on")))
+        if "redis_url" in metafunc.fixturenames:
+            without.add("fakeredis")
+        metafunc.parametrize("server", [name for name in servers.names() if name not in without], indirect=True)
+
+
+def _names_of(mark: pytest.Mark) -> set[str]:
+    if not mark.args or not servers.SHARES.keys() >= set(mark.args) or not mark.kwargs.get("reason"):
+        error_message = f"not_on takes names of {', '.join(servers.SHARES)}, and a reason=; got {mark}"
+        raise pytest.UsageError(error_message)
+
+    return set(mark.args)
 
 
 @pytest.fixture(scope="session")
@@ -73,16 +82,17 @@ def fake_redis() -> servers.Server:
 
 
 @pytest.fixture
-def server(request: pytest.FixtureRequest) -> servers.Server:
+def server(request: pytest.FixtureRequest) -> collections.Iterator[servers.Server]:
     """The server that the test runs on, emptied."""
     found: servers.Server = request.getfixturevalue(request.param)
-    found.clean()
-    return found
+    with found.alone():
+        found.clean()
+        yield found
 
 
 @pytest.fixture
 def redis_url(server: servers.Server) -> str:
-    """The address of the test's server."""
+    """The address of the test's server, for what is given nothing else: fakeredis, which has none, is left out."""
     return server.url
 
 

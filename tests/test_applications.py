@@ -17,6 +17,7 @@ import redis.asyncio
 from _support import gateway
 from _support import models
 from _support import own_server
+from _support import servers
 from hypothesis import strategies
 
 import sake
@@ -128,8 +129,6 @@ def test_a_direct_message_channel_made_of_its_model_is_the_same_field_by_field()
 # The application
 
 
-@pytest.mark.every_server
-@pytest.mark.fakeredis
 async def test_a_stored_application_is_got_whole_and_expires(
     cache: sake.RedisCache, payloads: testing.Payloads, raw_database: RawDatabase
 ) -> None:
@@ -229,13 +228,13 @@ async def test_the_application_of_another_bot_is_removed_by_ready(cache: sake.Re
 
 
 async def test_many_who_need_the_application_at_once_ask_discord_once_and_other_processes_never(
-    redis_url: str,
+    server: servers.Server,
 ) -> None:
     async with (
         testing.LoopbackDiscord() as discord,
         discord.running() as bot,
-        sake.RedisCache(redis_url, bot) as cache,
-        sake.RedisCache(redis_url, bot) as other,
+        sake.RedisCache(server.url, bot, **server.options) as cache,
+        sake.RedisCache(server.url, bot, **server.options) as other,
     ):
         found = await asyncio.gather(*(cache.fetch_application() for _ in range(20)))
         asked = [request for request in discord.requests if "applications" in request.path]
@@ -247,11 +246,11 @@ async def test_many_who_need_the_application_at_once_ask_discord_once_and_other_
         assert [request for request in discord.requests if "applications" in request.path] == asked
 
 
-async def test_a_refusing_discord_is_told_as_not_found_with_its_cause(redis_url: str) -> None:
+async def test_a_refusing_discord_is_told_as_not_found_with_its_cause(server: servers.Server) -> None:
     async with (
         testing.LoopbackDiscord() as discord,
         discord.running() as bot,
-        sake.RedisCache(redis_url, bot) as cache,
+        sake.RedisCache(server.url, bot, **server.options) as cache,
     ):
         discord.refuse_rest()
         for fetch in (cache.fetch_application, cache.fetch_authorization_application):
@@ -290,10 +289,11 @@ class _BearerApp:
 
 
 async def test_a_process_without_the_bots_token_asks_for_its_authorization_once(
-    redis_url: str, payloads: testing.Payloads
+    server: servers.Server, payloads: testing.Payloads
 ) -> None:
     rest = _BearerRest(payloads.application(name="seen from outside"))
-    async with sake.RedisCache(redis_url, typing.cast("hikari.RESTAware", _BearerApp(rest))) as cache:
+    app = typing.cast("hikari.RESTAware", _BearerApp(rest))
+    async with sake.RedisCache(server.url, app, **server.options) as cache:
         with pytest.raises(sake.EntryNotFound, match="bot"):
             await cache.fetch_application()
         assert {(await cache.fetch_authorization_application()).name for _ in range(3)} == {"seen from outside"}
@@ -303,8 +303,6 @@ async def test_a_process_without_the_bots_token_asks_for_its_authorization_once(
 # Direct message channels
 
 
-@pytest.mark.every_server
-@pytest.mark.fakeredis
 async def test_a_stored_direct_message_channel_is_found_by_its_id_and_its_user_until_it_expires(
     cache: sake.RedisCache, payloads: testing.Payloads, raw_database: RawDatabase
 ) -> None:
@@ -376,11 +374,11 @@ async def test_an_interaction_elsewhere_stores_no_channel(
     assert cache.statistics.skipped == 0
 
 
-async def test_a_direct_message_channel_is_made_on_discord_once(redis_url: str) -> None:
+async def test_a_direct_message_channel_is_made_on_discord_once(server: servers.Server) -> None:
     async with (
         testing.LoopbackDiscord() as discord,
         discord.running() as bot,
-        sake.RedisCache(redis_url, bot) as cache,
+        sake.RedisCache(server.url, bot, **server.options) as cache,
     ):
         user = next(user for user in discord.world.users if user != discord.world.me["id"])
         made = await cache.fetch_dm_channel(user)

@@ -24,6 +24,7 @@ from _support import gateway
 from _support import leaks
 from _support import reader
 from _support import samples
+from _support import servers
 from _support import stories
 
 import sake
@@ -149,15 +150,14 @@ async def _reading(url: str, count: int) -> collections.AsyncIterator[dict[str, 
             await process.wait()
 
 
-@pytest.mark.every_server
 async def test_a_second_process_never_sees_half_a_guild_while_it_is_refreshed(
-    make_cache: typing.Any, feed: gateway.Feed, redis_url: str
+    make_cache: typing.Any, feed: gateway.Feed, server: servers.Server, redis_url: str
 ) -> None:
     cache = await make_cache(database=0)
     feed("GUILD_CREATE", samples.guild(0, 12))
     await cache.flush()
     async with _reading(redis_url, 12) as seen:
-        for number in range(1, 501):
+        for number in range(1, 1 + server.share(500)):
             feed("GUILD_CREATE", samples.guild(number, 12))
             await cache.flush()
 
@@ -188,7 +188,7 @@ async def test_a_second_process_never_sees_half_a_guild_that_is_larger_than_a_ba
 
 
 async def test_a_guild_that_is_larger_than_a_batch_is_whole_between_any_two_commands(
-    make_cache: typing.Any, feed: gateway.Feed, redis_url: str, monkeypatch: pytest.MonkeyPatch
+    make_cache: typing.Any, feed: gateway.Feed, server: servers.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = await make_cache(database=0)
     count, kinds = 4_000, ("role", "channel", "member")
@@ -211,7 +211,7 @@ async def test_a_guild_that_is_larger_than_a_batch_is_whole_between_any_two_comm
 
     guild = samples.guild(0, count)
     guild["members"] = [{**member, "bio": "x" * 600} for member in guild["members"]]
-    with contextlib.closing(redis.Redis.from_url(redis_url, db=0)) as client:
+    with contextlib.closing(server.blocking_client()) as client:
         for number in range(3):
             for name, key in (("roles", "name"), ("channels", "name"), ("members", "nick")):
                 guild[name] = [{**found, key: f"x {number}"} for found in guild[name]]

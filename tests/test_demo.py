@@ -19,8 +19,6 @@ from collections import abc as collections
 
 import hikari
 import pytest
-import redis
-import redis.asyncio
 import rich.console
 from _support import gateway
 from _support import servers
@@ -305,13 +303,12 @@ def test_the_death_of_the_second_process_makes_it_fail(running: collections.Call
 @needs_processes
 @pytest.mark.parametrize("number", [None, signal.SIGINT, signal.SIGTERM])
 def test_a_given_server_keeps_what_it_had_and_nothing_else(
-    running: collections.Callable[..., Running], valkey: servers.Server, number: signal.Signals | None
+    running: collections.Callable[..., Running], server: servers.Server, redis_url: str, number: signal.Signals | None
 ) -> None:
-    valkey.clean()
-    with contextlib.closing(redis.Redis.from_url(valkey.url, db=4)) as client:
+    with contextlib.closing(server.blocking_client(4)) as client:
         client.mset({"foreign": "1", "sake-demonstration:role": "2", "sake-demo:message:5": "left by another demo"})
         options = ENDLESS if number else ("--guilds", "2", "--members", "40", "--seconds", "1", "--rate", "200")
-        demo = running(*options, REDIS_URL=f"{valkey.url}?db=4")
+        demo = running(*options, REDIS_URL=f"{redis_url}?db=4")
         if number:
             demo.read_until("guilds, ")
             assert len(client.keys("sake-demo:*")) > 10
@@ -321,7 +318,6 @@ def test_a_given_server_keeps_what_it_had_and_nothing_else(
         demo.assert_nothing_left()
         assert set(client.keys("*")) == {b"foreign", b"sake-demonstration:role"}
         assert set(client.info("keyspace")) == {"db4"}
-        client.flushdb()
 
 
 # The comparison
@@ -531,7 +527,8 @@ async def test_members_are_requested_while_the_bot_is_still_starting(server: ser
     world = testing.World(guilds=4, members=2_000, large_threshold=50)
     async with testing.LoopbackDiscord(world, large_threshold=50) as discord:
         bot = discord.bot(auto_chunk_members=False)
-        cache = sake.RedisCache(server.url, bot, bot.event_manager, database=0).chunk_on_guild_create(bot)
+        cache = sake.RedisCache(server.url, bot, bot.event_manager, database=0, **server.options)
+        cache.chunk_on_guild_create(bot)
         async with cache, discord.running(bot):
             await discord.settle()
             incomplete = [guild for guild in world.guilds if not await cache.is_member_list_complete(int(guild))]

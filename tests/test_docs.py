@@ -22,7 +22,6 @@ import hikari
 import pytest
 import redis.asyncio
 from _support import own_server
-from _support import servers
 
 import sake
 import sake.abc
@@ -385,12 +384,12 @@ def _needs(block: Block) -> None:
                 pytest.importorskip(alias.name)
 
 
+@pytest.mark.not_on("redis7", "extra", reason="what a program shows does not depend on the server")
 @pytest.mark.parametrize("block", PROGRAMS, ids=str)
-async def test_a_program_runs(block: Block, tmp_path: pathlib.Path, valkey: servers.Server) -> None:
+async def test_a_program_runs(block: Block, tmp_path: pathlib.Path, redis_url: str) -> None:
     _needs(block)
-    valkey.clean()
     async with testing.LoopbackDiscord() as discord:
-        environment = {"BOT_TOKEN": discord.token, "LOOPBACK": discord.rest_url, "REDIS_URL": valkey.url}
+        environment = {"BOT_TOKEN": discord.token, "LOOPBACK": discord.rest_url, "REDIS_URL": redis_url}
         async with _program(block, tmp_path, **environment) as process:
             if ".run()" in block.text:
                 await _started(discord)

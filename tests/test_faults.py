@@ -23,6 +23,7 @@ import pytest
 import redis
 import redis.asyncio
 from _support import gateway
+from _support import marks
 from _support import own_server
 from _support import servers
 from _support import streams
@@ -33,8 +34,6 @@ from sake import errors
 from sake import testing
 
 Payload = dict[str, typing.Any]
-
-pytestmark = pytest.mark.every_server
 
 OWN_USER: typing.Final = testing.Payloads(seed=2).own_user(id=str(gateway.OWN_ID))
 
@@ -83,7 +82,6 @@ async def test_f01_clear_messages_leaves_invites(
     assert await cache.iter_members().len() == 1
 
 
-@pytest.mark.fakeredis
 async def test_f02_voice_move_leaves_one_channel(
     make_cache: typing.Any, feed: gateway.Feed, payloads: testing.Payloads, raw: redis.asyncio.Redis
 ) -> None:
@@ -128,7 +126,6 @@ async def test_f03_states_of_a_cleared_channel_go(
             await cache.get_voice_state(int(guild["id"]), int(member["user"]["id"]))
 
 
-@pytest.mark.fakeredis
 async def test_f04_empty_voice_channel_is_empty(
     cache: sake.redis.RedisCache, feed: gateway.Feed, payloads: testing.Payloads
 ) -> None:
@@ -144,7 +141,6 @@ async def test_f04_empty_voice_channel_is_empty(
         await cache.flush()
 
 
-@pytest.mark.fakeredis
 @pytest.mark.parametrize("resource", ["emoji", "guild_channel"])
 async def test_f05_cleared_entities_go(
     resource: str, make_cache: typing.Any, feed: gateway.Feed, payloads: testing.Payloads, raw: redis.asyncio.Redis
@@ -168,9 +164,9 @@ async def test_f05_cleared_entities_go(
 
 
 async def test_f06_create_then_delete_leaves_nothing(
-    cache: sake.redis.RedisCache, feed: gateway.Feed, payloads: testing.Payloads
+    cache: sake.redis.RedisCache, feed: gateway.Feed, payloads: testing.Payloads, server: servers.Server
 ) -> None:
-    for number in range(1_000):
+    for number in range(server.share(1_000)):
         message = payloads.message()
         feed("MESSAGE_CREATE", message)
         feed("MESSAGE_DELETE", {"id": message["id"], "channel_id": message["channel_id"]})
@@ -182,10 +178,10 @@ async def test_f06_create_then_delete_leaves_nothing(
 
 
 async def test_f06_guild_then_role_delete_has_no_role(
-    cache: sake.redis.RedisCache, feed: gateway.Feed, payloads: testing.Payloads
+    cache: sake.redis.RedisCache, feed: gateway.Feed, payloads: testing.Payloads, server: servers.Server
 ) -> None:
     template, doomed = payloads.guild(channels=[], emojis=[], stickers=[]), payloads.role()
-    guilds = [str((number + 1) << 22) for number in range(1_000)]
+    guilds = [str((number + 1) << 22) for number in range(server.share(1_000))]
     for number, guild in enumerate(guilds):
         role = {**doomed, "id": str(((number + 1) << 22) + 1)}
         feed("GUILD_CREATE", {**template, "id": guild, "roles": [{**doomed, "id": guild}, role]})
@@ -199,9 +195,9 @@ async def test_f06_guild_then_role_delete_has_no_role(
 
 
 async def test_f06_ten_updates_end_on_the_last(
-    cache: sake.redis.RedisCache, feed: gateway.Feed, payloads: testing.Payloads
+    cache: sake.redis.RedisCache, feed: gateway.Feed, payloads: testing.Payloads, server: servers.Server
 ) -> None:
-    messages = [payloads.message() for _ in range(1_000)]
+    messages = [payloads.message() for _ in range(server.share(1_000))]
     for number, message in enumerate(messages):
         feed("MESSAGE_CREATE", message)
         for update in range(10):
@@ -242,7 +238,7 @@ async def test_f07_update_never_undoes_what_another_process_deletes(
 ) -> None:
     """The other process deletes it between the read and the write of the update: while what was read is decoded."""
     entity, create, update, _ = _life_of(payloads, name)
-    intruder = redis.Redis.from_url(server.url)
+    intruder = server.blocking_client()
     deleted: list[int] = []
 
     def decode(data: bytes) -> dict[str, typing.Any]:
@@ -283,6 +279,7 @@ def _getter(cache: sake.redis.RedisCache, name: str, *, many: bool = False) -> t
     return getattr(cache, f"iter_{full}s" if many else f"get_{full}")
 
 
+@marks.needs_statistics
 @pytest.mark.timeout(120)
 async def test_f08_six_thousand_guilds_at_once_are_whole(
     server: servers.Server,
@@ -294,7 +291,7 @@ async def test_f08_six_thousand_guilds_at_once_are_whole(
 ) -> None:
     cache: sake.redis.RedisCache = await make_cache(max_connections_per_db=5)
     before = (await raw.info("stats"))["total_connections_received"]
-    count, template = 6_000, payloads.guild()
+    count, template = server.share(6_000), payloads.guild()
     role, channel, member = template["roles"][1], template["channels"][1], template["members"][0]
     for number in range(1, count + 1):
         guild = str(number << 22)
@@ -507,7 +504,6 @@ async def test_f15_invites_go_with_guild_and_channel(
     assert left == -2 or 0 < left <= 300_000
 
 
-@pytest.mark.fakeredis
 async def test_f17_own_user_is_separate(
     cache: sake.redis.RedisCache, feed: gateway.Feed, payloads: testing.Payloads
 ) -> None:
@@ -578,7 +574,7 @@ async def test_f19_no_expiry_is_none(
 
 async def test_f20_an_empty_config_is_shared(server: servers.Server, bot: hikari.GatewayBot) -> None:
     config: dict[str, typing.Any] = {}
-    first, second = (sake.redis.RedisCache(server.url, bot, config=config) for _ in range(2))
+    first, second = (sake.redis.RedisCache(server.url, bot, config=config, **server.options) for _ in range(2))
     assert first.config is config
     assert second.config is config
     first.with_message_expire(7)
@@ -617,6 +613,7 @@ async def test_f21_others_from_rest_are_completed(
     assert payload == before
 
 
+@marks.needs_closed_connections
 async def test_f22_close_leaves_no_connection(
     server: servers.Server,
     bot: hikari.GatewayBot,
@@ -625,7 +622,7 @@ async def test_f22_close_leaves_no_connection(
     raw: redis.asyncio.Redis,
 ) -> None:
     before = len(await raw.client_list())
-    cache = sake.redis.RedisCache(server.url, bot, bot.event_manager)
+    cache = sake.redis.RedisCache(server.url, bot, bot.event_manager, **server.options)
     for _ in range(3):
         await cache.open()
         guild = payloads.guild()
@@ -642,7 +639,7 @@ async def test_f22_close_leaves_no_connection(
 
 
 async def test_f23_status_is_right(server: servers.Server, bot: hikari.GatewayBot) -> None:
-    cache = sake.redis.RedisCache(server.url, bot)
+    cache = sake.redis.RedisCache(server.url, bot, **server.options)
     assert cache.is_alive is False
     async with cache:
         assert cache.is_alive is True
@@ -668,7 +665,6 @@ async def test_f23_status_tells_that_the_server_is_away(
             assert await cache.iter_guilds().len() == 1
 
 
-@pytest.mark.fakeredis
 async def test_f24_unknown_entities_are_skipped_in_a_loop(
     cache: sake.redis.RedisCache, feed: gateway.Feed, payloads: testing.Payloads
 ) -> None:
@@ -740,6 +736,7 @@ async def _calls(raw: redis.asyncio.Redis) -> dict[str, int]:
     return {name.removeprefix("cmdstat_"): found["calls"] for name, found in stats.items()}
 
 
+@marks.needs_statistics
 async def test_f25_len_does_not_look_at_every_key(
     make_cache: typing.Any, feed: gateway.Feed, payloads: testing.Payloads, raw: redis.asyncio.Redis
 ) -> None:
@@ -759,7 +756,6 @@ async def test_f25_len_does_not_look_at_every_key(
     assert sum(spent.values()) <= 300 + 10
 
 
-@pytest.mark.fakeredis
 @pytest.mark.parametrize(
     ("options", "user", "message", "invite"),
     [
@@ -791,7 +787,7 @@ async def test_f26_own_lifetimes_are_in_real_units(
     payloads: testing.Payloads,
     raw: redis.asyncio.Redis,
 ) -> None:
-    cache = sake.redis.RedisCache(server.url, bot, bot.event_manager, database=0, default_expire=9)
+    cache = sake.redis.RedisCache(server.url, bot, bot.event_manager, database=0, default_expire=9, **server.options)
     cache.with_user_expire(60).with_message_expire(datetime.timedelta(minutes=2)).with_invite_expire(2.5)
     async with cache:
         await _check_lifetimes(cache, feed, payloads, raw, 60_000, 120_000, 2_500)
@@ -1029,7 +1025,6 @@ async def test_f31_what_hikari_cannot_build_is_deleted(
     assert not await _names(raw) - {"channel-guilds", "thread-guilds", "member-guilds"}
 
 
-@pytest.mark.fakeredis
 async def test_f32_what_hikari_cannot_build_is_invalid_data(
     cache: sake.redis.RedisCache, feed: gateway.Feed, payloads: testing.Payloads
 ) -> None:
@@ -1065,7 +1060,8 @@ async def test_f33_reading_a_guild_needs_no_rest(
     guild = payloads.guild(threads=[payloads.thread(joined=True)])
     feed("GUILD_CREATE", guild)
     await cache.flush()
-    async with sake.redis.RedisCache(server.url, typing.cast("typing.Any", _Factory(bot))) as reader:
+    app = typing.cast("typing.Any", _Factory(bot))
+    async with sake.redis.RedisCache(server.url, app, **server.options) as reader:
         assert (await reader.get_guild(int(guild["id"]))).name == guild["name"]
         assert [found.name for found in await reader.iter_guilds()] == [guild["name"]]
         (thread,) = await reader.iter_threads()
@@ -1110,7 +1106,7 @@ CALLS: typing.Final[dict[str, collections.Callable[[sake.redis.RedisCache], coll
 async def test_f34_a_closed_client_is_a_closed_client(
     call: str, server: servers.Server, bot: hikari.GatewayBot
 ) -> None:
-    cache = sake.redis.RedisCache(server.url, bot)
+    cache = sake.redis.RedisCache(server.url, bot, **server.options)
     with pytest.raises(errors.ClosedClient):
         await CALLS[call](cache)
     await cache.open()
@@ -1219,6 +1215,7 @@ def test_f37_the_misspelt_iterator_is_kept() -> None:
     assert "iter_messages_for_channel" in abc.RefMessageCache.__abstractmethods__
 
 
+@pytest.mark.not_on("fakeredis", reason="it has no MONITOR")
 @pytest.mark.parametrize("options", [{}, {"database": 0}], ids=["many databases", "one database"])
 async def test_f38_a_repeated_guild_costs_few_commands(
     options: dict[str, typing.Any],

@@ -16,6 +16,7 @@ import pytest_asyncio
 from _support import gateway
 from _support import leaks
 from _support import samples
+from _support import servers
 
 import sake
 import sake.redis
@@ -46,11 +47,11 @@ async def _lifetime(raw: typing.Any, key: str) -> float:
 
 
 async def test_a_lifetime_in_a_shared_config_counts_for_every_cache(
-    redis_url: str, raw: typing.Any, payloads: testing.Payloads
+    server: servers.Server, raw: typing.Any, payloads: testing.Payloads
 ) -> None:
     config: dict[str, typing.Any] = {}
     samples.make_cache(config=config).with_user_expire(77)
-    async with samples.make_cache(address=redis_url, database=0, config=config) as cache:
+    async with samples.make_cache(address=server.url, database=0, config=config, **server.options) as cache:
         await cache.set_user(payloads.user(id="5"))
         assert await _lifetime(raw, "user:5") == pytest.approx(77, abs=3)
 
@@ -58,7 +59,6 @@ async def test_a_lifetime_in_a_shared_config_counts_for_every_cache(
 DEFAULTS = {"user": 3_600, "message": 300, "invite": 2_592_000}
 
 
-@pytest.mark.every_server
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

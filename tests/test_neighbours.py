@@ -10,6 +10,7 @@ from collections import abc as collections
 
 import pytest
 from _support import gateway
+from _support import marks
 
 import sake
 import sake.redis
@@ -182,7 +183,6 @@ async def _clear_everything(cache: sake.redis.RedisCache, town: Town) -> None:
         await getattr(cache, name)(*(town.ids[argument] for argument in arguments))
 
 
-@pytest.mark.every_server
 async def test_foreign_keys_survive_everything_that_a_cache_can_do(
     make_cache: typing.Any, feed: gateway.Feed, raw: typing.Any
 ) -> None:
@@ -275,8 +275,8 @@ async def test_a_shard_that_says_what_was_left_says_nothing_about_other_namespac
     assert await _dump(raw) == kept
 
 
+@marks.needs_statistics
 @pytest.mark.parametrize("options", [{"database": 0}, {}], ids=["one database", "a database each"])
-@pytest.mark.every_server
 async def test_no_command_is_used_that_a_shared_server_would_mind(
     make_cache: typing.Any, feed: gateway.Feed, raw: typing.Any, options: dict[str, int]
 ) -> None:
@@ -297,7 +297,6 @@ async def test_no_command_is_used_that_a_shared_server_would_mind(
     assert connections <= 5 * len(cache.all_indexes())
 
 
-@pytest.mark.every_server
 async def test_all_resources_in_one_database_work_and_leave_nothing_when_cleared(
     make_cache: typing.Any, feed: gateway.Feed, raw: typing.Any
 ) -> None:

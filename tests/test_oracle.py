@@ -28,7 +28,7 @@ import sake.redis
 from sake import testing
 
 STREAMS: typing.Final = 102
-"""How many streams are drawn for each of the two ways to feed them."""
+"""How many streams are drawn for each of the two ways to feed them, on the bundled server."""
 
 EVENTS: typing.Final = 100
 """How many events each of them has at least."""
@@ -38,16 +38,19 @@ NUMBERS: typing.Final = strategies.lists(
 )
 """A number stands for an event: see `_support.adversary`."""
 
-drawn_streams = hypothesis.settings(
-    deadline=None,
-    max_examples=STREAMS,
-    suppress_health_check=[
-        hypothesis.HealthCheck.data_too_large,
-        hypothesis.HealthCheck.function_scoped_fixture,
-        hypothesis.HealthCheck.large_base_example,
-        hypothesis.HealthCheck.too_slow,
-    ],
-)
+drawn_streams = hypothesis.given(numbers=NUMBERS, seed=strategies.integers(0, 2**16))
+
+
+def _as_many_as_are_due(server: servers.Server) -> hypothesis.settings:
+    return hypothesis.settings(
+        deadline=None,
+        max_examples=server.share(STREAMS),
+        suppress_health_check=[
+            hypothesis.HealthCheck.data_too_large,
+            hypothesis.HealthCheck.large_base_example,
+            hypothesis.HealthCheck.too_slow,
+        ],
+    )
 
 
 @pytest.fixture
@@ -120,8 +123,6 @@ async def test_each_event_of_a_stream_by_hand_has_the_same_effect(
     assert cache.statistics.skipped == 0
 
 
-@pytest.mark.every_server
-@pytest.mark.fakeredis
 @pytest.mark.parametrize("options", [{}, {"database": 0, "namespace": "oracle"}], ids=["databases", "database"])
 @pytest.mark.parametrize("size", [7, 1000])
 async def test_bursts_of_a_stream_by_hand_have_the_same_effect(
@@ -210,8 +211,6 @@ SHORT: typing.Final[dict[str, tuple[list[streams.Event], list[streams.Event]]]] 
 """What is stored → what then comes at once."""
 
 
-@pytest.mark.every_server
-@pytest.mark.fakeredis
 @pytest.mark.parametrize("name", SHORT)
 async def test_a_short_burst_over_what_is_stored_has_the_same_effect(
     name: str, cache: sake.redis.RedisCache, bot: hikari.GatewayBot
@@ -230,45 +229,55 @@ async def test_a_short_burst_over_what_is_stored_has_the_same_effect(
     assert cache.statistics.skipped == 0
 
 
-@drawn_streams
-@hypothesis.given(numbers=NUMBERS, seed=strategies.integers(0, 2**16))
-async def test_each_event_of_a_drawn_stream_has_the_same_effect(
-    numbers: list[int], seed: int, server: servers.Server
-) -> None:
+def test_each_event_of_a_drawn_stream_has_the_same_effect(server: servers.Server) -> None:
     """Event by event, compared on the way and at the end; some changes are written then, some are not."""
-    chance = random.Random(seed)
-    points = {len(numbers) * part // 3 for part in (1, 2)}
-    async with _fresh_pair(server, database=0) as pair:
-        draw = adversary.Adversary()
-        for number, event in enumerate(map(draw.event, numbers)):
-            pair.give(*event)
-            await pair.feed.settle()
-            if chance.random() < 0.2:
-                await pair.cache.flush()
-            if number in points:
-                assert await pair.compare().run() == [], f"after event {number}"
 
-        assert await pair.compare_all(adversary.every_id()) == []
+    async def compare(numbers: list[int], seed: int) -> None:
+        chance = random.Random(seed)
+        points = {len(numbers) * part // 3 for part in (1, 2)}
+        async with _fresh_pair(server, database=0) as pair:
+            draw = adversary.Adversary()
+            for number, event in enumerate(map(draw.event, numbers)):
+                pair.give(*event)
+                await pair.feed.settle()
+                if chance.random() < 0.2:
+                    await pair.cache.flush()
+                if number in points:
+                    assert await pair.compare().run() == [], f"after event {number}"
+
+            assert await pair.compare_all(adversary.every_id()) == []
+
+    @_as_many_as_are_due(server)
+    @drawn_streams
+    def check_each(numbers: list[int], seed: int) -> None:
+        asyncio.run(compare(numbers, seed))
+
+    check_each()
 
 
-@drawn_streams
-@hypothesis.given(numbers=NUMBERS, seed=strategies.integers(0, 2**16))
-async def test_bursts_of_a_drawn_stream_have_the_same_effect(
-    numbers: list[int], seed: int, server: servers.Server
-) -> None:
+def test_bursts_of_a_drawn_stream_have_the_same_effect(server: servers.Server) -> None:
     """All at once, or in a few bursts with nothing awaited in between but one turn of the event loop."""
-    chance = random.Random(seed)
-    breaks = chance.sample(range(len(numbers)), chance.choice((0, 1, 10)))
-    async with _fresh_pair(server) as pair:
-        draw = adversary.Adversary()
-        for number, event in enumerate(map(draw.event, numbers)):
-            pair.give(*event)
-            if number in breaks:
-                await asyncio.sleep(chance.choice((0, 0, 0.002)))
 
-        # Before and after everything is written.
-        assert await pair.compare().run() == []
-        assert await pair.compare_all(adversary.every_id()) == []
+    async def compare(numbers: list[int], seed: int) -> None:
+        chance = random.Random(seed)
+        breaks = chance.sample(range(len(numbers)), chance.choice((0, 1, 10)))
+        async with _fresh_pair(server) as pair:
+            draw = adversary.Adversary()
+            for number, event in enumerate(map(draw.event, numbers)):
+                pair.give(*event)
+                if number in breaks:
+                    await asyncio.sleep(chance.choice((0, 0, 0.002)))
+
+            # Before and after everything is written.
+            assert await pair.compare().run() == []
+            assert await pair.compare_all(adversary.every_id()) == []
+
+    @_as_many_as_are_due(server)
+    @drawn_streams
+    def check_bursts(numbers: list[int], seed: int) -> None:
+        asyncio.run(compare(numbers, seed))
+
+    check_bursts()
 
 
 @contextlib.asynccontextmanager
@@ -277,7 +286,7 @@ async def _fresh_pair(server: servers.Server, **options: typing.Any) -> collecti
     bot = gateway.make_bot()
     async with (
         _no_errors(),
-        sake.redis.RedisCache(server.url, bot, bot.event_manager, **options) as cache,
+        sake.redis.RedisCache(server.url, bot, bot.event_manager, **server.options, **options) as cache,
     ):
         yield Pair(cache, bot)
 

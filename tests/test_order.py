@@ -14,6 +14,7 @@ import hikari.impl
 import pytest
 import pytest_asyncio
 from _support import own_server
+from _support import servers
 
 import sake.redis
 from sake import testing
@@ -21,6 +22,8 @@ from sake import testing
 Event = tuple[str, dict[str, typing.Any]]
 
 TIMES = 1_000
+"""How often everything is done, on the bundled server."""
+
 CORK: int | None = getattr(socket, "TCP_CORK", None) or getattr(socket, "TCP_NOPUSH", None)
 LAYOUTS: dict[str, dict[str, int]] = {"one database": {"database": 0}, "a database each": {}}
 
@@ -28,8 +31,9 @@ LAYOUTS: dict[str, dict[str, int]] = {"one database": {"database": 0}, "a databa
 class Town:
     """A cache that a real bot's connection fills."""
 
-    def __init__(self, discord: testing.LoopbackDiscord, cache: sake.redis.RedisCache) -> None:
+    def __init__(self, discord: testing.LoopbackDiscord, cache: sake.redis.RedisCache, times: int) -> None:
         self.cache = cache
+        self.times = times
         self.discord = discord
         self.guild = next(iter(discord.world.guilds.values()))
         self.make = discord.world.payloads
@@ -100,16 +104,18 @@ def layout(request: pytest.FixtureRequest) -> dict[str, int]:
 
 
 @pytest_asyncio.fixture
-async def town(redis_url: str, layout: dict[str, int]) -> collections.AsyncIterator[Town]:
+async def town(server: servers.Server, layout: dict[str, int]) -> collections.AsyncIterator[Town]:
     world = testing.World(seed=9, guilds=1, members=5)
     async with testing.LoopbackDiscord(world) as discord:
         nothing = hikari.impl.CacheSettings(components=hikari.api.CacheComponents.NONE)
         bot = discord.bot(auto_chunk_members=False, cache_settings=nothing)
-        cache = sake.redis.RedisCache(redis_url, bot, bot.event_manager, event_managed=True, **layout)
+        cache = sake.redis.RedisCache(
+            server.url, bot, bot.event_manager, event_managed=True, **server.options, **layout
+        )
         cache.with_message_expire(600)
         async with discord.running(bot):
             await own_server.eventually(lambda: cache.is_alive)
-            yield Town(discord, cache)
+            yield Town(discord, cache, server.share(TIMES))
 
 
 def _batches(events: collections.Iterable[Event], size: int) -> collections.Iterator[list[Event]]:
@@ -122,7 +128,7 @@ async def test_what_is_created_and_deleted_back_to_back_is_gone(town: Town, send
     await town.received()
     before = {role.id async for role in town.cache.iter_roles()}
     assert before
-    for _ in range(TIMES):
+    for _ in range(town.times):
         role, message = town.make.role(), town.message()
         events = [
             town.role_event("GUILD_ROLE_CREATE", role),
@@ -139,13 +145,13 @@ async def test_what_is_created_and_deleted_back_to_back_is_gone(town: Town, send
 
 
 async def test_a_burst_of_updates_ends_on_the_last(town: Town, send: typing.Any) -> None:
-    messages = [town.message(content="first") for _ in range(TIMES)]
-    roles = [town.make.role(name="first") for _ in range(TIMES)]
+    messages = [town.message(content="first") for _ in range(town.times)]
+    roles = [town.make.role(name="first") for _ in range(town.times)]
     # Half of them are on the server before they are updated, the other half is created in the same burst.
-    await town.without_a_pause(("MESSAGE_CREATE", message) for message in messages[: TIMES // 2])
+    await town.without_a_pause(("MESSAGE_CREATE", message) for message in messages[: town.times // 2])
     await town.received()
     for place, (message, role) in enumerate(zip(messages, roles, strict=True)):
-        events: list[Event] = [("MESSAGE_CREATE", message)] if place >= TIMES // 2 else []
+        events: list[Event] = [("MESSAGE_CREATE", message)] if place >= town.times // 2 else []
         for number in range(10):
             events.append(("MESSAGE_UPDATE", {**message, "content": f"update {number}"}))
             events.append(town.role_event("GUILD_ROLE_UPDATE", {**role, "name": f"update {number}"}))
@@ -153,10 +159,10 @@ async def test_a_burst_of_updates_ends_on_the_last(town: Town, send: typing.Any)
 
     await town.received()
     found = await town.cache.get_messages(int(message["id"]) for message in messages)
-    assert len(found) == TIMES
+    assert len(found) == town.times
     assert {message.content for message in found.values()} == {"update 9"}
     stored = await town.cache.get_roles(int(role["id"]) for role in roles)
-    assert len(stored) == TIMES
+    assert len(stored) == town.times
     assert {role.name for role in stored.values()} == {"update 9"}
 
 
@@ -167,7 +173,7 @@ async def test_a_role_deleted_right_after_its_guild_was_received_is_gone(town: T
     base = {**town.make.guild(), **sample}
     deleted: list[str] = []
     kept: list[str] = []
-    for _ in range(TIMES):
+    for _ in range(town.times):
         guild_id = town.make.snowflake()
         roles = [town.make.everyone_role(guild_id), town.make.role(), town.make.role()]
         deleted.append(roles[1]["id"])
@@ -181,7 +187,7 @@ async def test_a_role_deleted_right_after_its_guild_was_received_is_gone(town: T
     await town.received()
     assert await town.cache.get_roles(map(int, deleted)) == {}
     assert set(await town.cache.get_roles(map(int, kept))) == set(map(int, kept))
-    assert await town.cache.iter_guilds().len() == TIMES + 1
+    assert await town.cache.iter_guilds().len() == town.times + 1
     assert await town.cache.iter_roles().len() == len(kept) + len(town.guild.roles)
 
 
@@ -205,7 +211,7 @@ async def test_a_member_who_joins_moves_and_leaves_in_a_burst_leaves_nothing(tow
     one, other = town.guild.voice_channel_ids[:2]
     await town.received()
     before = await town.cache.iter_members().len(), await town.cache.iter_voice_states().len()
-    for _ in range(TIMES // 10):
+    for _ in range(town.times // 10):
         member = {**town.make.member(user=town.make.user()), "guild_id": town.guild.id}
         user = member["user"]["id"]
         state = town.make.voice_state(user_id=user, channel_id=one, guild_id=town.guild.id, member=member)

@@ -141,7 +141,6 @@ async def test_a_server_that_refuses_to_write_loses_nothing(
     assert cache.statistics.skipped == 0
 
 
-@pytest.mark.every_server
 async def test_a_lost_connection_or_script_is_nobodys_business(
     make_cache: typing.Any, feed: gateway.Feed, raw: redis.asyncio.Redis
 ) -> None:

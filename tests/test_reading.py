@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from _support import gateway
 from _support import leaks
+from _support import marks
 from _support import samples
 
 import sake
@@ -58,6 +59,7 @@ async def test_many_are_returned_in_the_order_asked_once_each_without_the_missin
     assert all(isinstance(key, hikari.Snowflake) and user.id == key for key, user in users.items())
 
 
+@marks.needs_statistics
 async def test_many_are_one_round_trip_where_their_place_is_known_and_two_where_it_is_not(
     make_cache: typing.Any, raw: typing.Any, payloads: testing.Payloads
 ) -> None:
@@ -77,6 +79,7 @@ async def test_many_are_one_round_trip_where_their_place_is_known_and_two_where_
         assert found == expected
 
 
+@marks.needs_statistics
 async def test_what_is_asked_at_once_shares_a_round_trip(
     make_cache: typing.Any, raw: typing.Any, payloads: testing.Payloads
 ) -> None:
@@ -91,6 +94,7 @@ async def test_what_is_asked_at_once_shares_a_round_trip(
     assert (found["hmget"], found["mget"]) == (1, 1)
 
 
+@marks.needs_statistics
 async def test_the_guild_of_an_entity_is_asked_for_once_and_a_hint_saves_even_that(
     make_cache: typing.Any, raw: typing.Any, payloads: testing.Payloads
 ) -> None:
@@ -133,7 +137,6 @@ async def test_a_hint_of_the_wrong_guild_deletes_nothing(make_cache: typing.Any,
 # Iterating
 
 
-@pytest.mark.every_server
 @pytest.mark.parametrize("window_size", [1, 2, 7, 1_000, 10**9])
 async def test_iterators_return_each_entry_once_whatever_the_window(
     make_cache: typing.Any, feed: gateway.Feed, window_size: int
@@ -175,6 +178,7 @@ async def test_iterators_over_nothing_are_empty(make_cache: typing.Any) -> None:
         assert await iterator == [], name
 
 
+@marks.needs_statistics
 async def test_making_an_iterator_asks_the_server_for_nothing(make_cache: typing.Any, raw: typing.Any) -> None:
     cache = await make_cache(database=0)
     await raw.config_resetstat()

@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 from _support import gateway
 from _support import leaks
+from _support import marks
 from _support import own_server
 from _support import samples
 from _support import servers
@@ -179,6 +180,7 @@ async def test_a_server_is_reached_by_tcp(scheme: str, payloads: testing.Payload
             assert client.exists("user:5")
 
 
+@pytest.mark.not_on("extra", reason="it may be anywhere")
 async def test_a_server_is_reached_by_a_unix_socket(redis_url: str, payloads: testing.Payloads) -> None:
     assert redis_url.startswith("unix://")
     async with samples.make_cache(address=f"{redis_url}?db=7") as cache:
@@ -319,6 +321,7 @@ async def test_opening_and_closing_twice_is_fine(make_cache: typing.Any) -> None
     assert cache.is_alive
 
 
+@marks.needs_closed_connections
 async def test_closing_leaves_no_connection_and_no_task(
     make_cache: typing.Any, raw: typing.Any, feed: gateway.Feed, payloads: testing.Payloads
 ) -> None:
@@ -336,6 +339,7 @@ async def test_closing_leaves_no_connection_and_no_task(
     assert asyncio.all_tasks() - tasks == set()
 
 
+@pytest.mark.not_on("fakeredis", reason="it answers at once, so that one connection is always enough")
 async def test_a_database_has_no_more_connections_than_it_may(make_cache: typing.Any, raw: typing.Any) -> None:
     before = len(await raw.client_list())
     cache = await make_cache(database=0, max_connections_per_db=2)

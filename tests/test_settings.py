@@ -11,6 +11,7 @@ import hikari
 import pytest
 from _support import gateway
 from _support import samples
+from _support import servers
 
 import sake
 import sake.redis
@@ -280,9 +281,9 @@ def test_the_intents_of_everything_are_those_that_hikari_has_events_for() -> Non
         assert intents & needed == needed
 
 
-async def test_a_rest_client_is_enough_of_an_application(redis_url: str, payloads: testing.Payloads) -> None:
+async def test_a_rest_client_is_enough_of_an_application(server: servers.Server, payloads: testing.Payloads) -> None:
     rest = gateway.make_bot().rest
-    async with sake.redis.RedisCache(redis_url, rest, database=0) as cache:
+    async with sake.redis.RedisCache(server.url, rest, database=0, **server.options) as cache:
         await cache.set_user(payloads.user(id="5"))
         assert (await cache.get_user(5)).app.rest is rest
 
@@ -363,10 +364,10 @@ async def test_resources_are_where_their_overrides_say_and_may_share(
     feed: gateway.Feed,
     raw_database: typing.Any,
     payloads: testing.Payloads,
-    redis_url: str,
+    server: servers.Server,
     bot: hikari.GatewayBot,
 ) -> None:
-    cache = sake.redis.RedisCache(redis_url, bot, bot.event_manager)
+    cache = sake.redis.RedisCache(server.url, bot, bot.event_manager, **server.options)
     for index in (sake.redis.ResourceIndex.USER, sake.redis.ResourceIndex.ROLE, sake.redis.ResourceIndex.MEMBER):
         cache.with_index_override(index, override=14)
     async with cache:

@@ -19,6 +19,7 @@ import pytest_asyncio
 import tanjun
 from _support import gateway
 from _support import own_server
+from _support import servers
 from tanjun import dependencies
 
 import sake
@@ -163,7 +164,6 @@ async def stock(cache: sake.RedisCache, bot: hikari.GatewayBot, feed: gateway.Fe
 # The table
 
 
-@pytest.mark.every_server
 @by_case
 async def test_every_alias_gives_a_working_adapter(stock: Stock, name: str) -> None:
     case = CASES[name]
@@ -523,15 +523,15 @@ async def test_an_iterator_that_loses_the_cache_half_way_does_not_look_finished(
 
 
 def managed(url: str, bot: hikari.GatewayBot, **options: typing.Any) -> tuple[sake.RedisCache, tanjun.Client]:
-    cache, client = sake.RedisCache(url, bot), make_client(bot, **options)
+    cache, client = sake.RedisCache(url, bot, **options), make_client(bot)
     cache.add_to_tanjun(client, tanjun_managed=True)
     return cache, client
 
 
 async def test_a_managed_cache_opens_and_closes_with_the_client_again_and_again(
-    redis_url: str, bot: hikari.GatewayBot
+    server: servers.Server, bot: hikari.GatewayBot
 ) -> None:
-    cache, client = managed(redis_url, bot)
+    cache, client = managed(server.url, bot, **server.options)
     seen: list[bool] = []
     client.add_client_callback(tanjun.ClientCallbackNames.CLOSING, lambda: seen.append(cache.is_alive))
     client.add_component(tanjun.Component().add_on_open(lambda: seen.append(cache.is_alive)))
@@ -544,8 +544,8 @@ async def test_a_managed_cache_opens_and_closes_with_the_client_again_and_again(
         seen.clear()
 
 
-async def test_a_cache_that_is_not_managed_is_left_alone(redis_url: str, bot: hikari.GatewayBot) -> None:
-    cache, client = sake.RedisCache(redis_url, bot), make_client(bot)
+async def test_a_cache_that_is_not_managed_is_left_alone(server: servers.Server, bot: hikari.GatewayBot) -> None:
+    cache, client = sake.RedisCache(server.url, bot, **server.options), make_client(bot)
     cache.add_to_tanjun(client)
     async with client:
         assert not cache.is_alive
@@ -555,9 +555,9 @@ async def test_a_cache_that_is_not_managed_is_left_alone(redis_url: str, bot: hi
 
 
 async def test_a_managed_cache_is_opened_at_once_when_the_client_is_alive_already(
-    redis_url: str, bot: hikari.GatewayBot
+    server: servers.Server, bot: hikari.GatewayBot
 ) -> None:
-    cache, client = sake.RedisCache(redis_url, bot), make_client(bot)
+    cache, client = sake.RedisCache(server.url, bot, **server.options), make_client(bot)
     async with client:
         cache.add_to_tanjun(client, tanjun_managed=True)
         await own_server.eventually(lambda: cache.is_alive)
@@ -567,9 +567,9 @@ async def test_a_managed_cache_is_opened_at_once_when_the_client_is_alive_alread
     assert not cache.is_alive
 
 
-async def test_two_managed_caches_share_a_client(redis_url: str, bot: hikari.GatewayBot) -> None:
+async def test_two_managed_caches_share_a_client(server: servers.Server, bot: hikari.GatewayBot) -> None:
     client = make_client(bot)
-    caches = [sake.RedisCache(redis_url, bot, namespace=name) for name in ("one", "two")]
+    caches = [sake.RedisCache(server.url, bot, namespace=name, **server.options) for name in ("one", "two")]
     for cache in caches:
         cache.add_to_tanjun(client, tanjun_managed=True)
     async with client:

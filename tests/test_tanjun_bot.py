@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 import tanjun
 from _support import own_server
+from _support import servers
 from _support import tanjun_stage
 from tanjun import conversion
 from tanjun import dependencies
@@ -119,13 +120,13 @@ class Scene(typing.NamedTuple):
 
 
 @pytest_asyncio.fixture
-async def scene(redis_url: str) -> collections.AsyncIterator[Scene]:
+async def scene(server: servers.Server) -> collections.AsyncIterator[Scene]:
     """A bot whose Discord refuses every request from now on, and remembers those it gets."""
     world = testing.World(seed=11, guilds=1, members=30)
     place = prepare(world)
     async with (
         testing.LoopbackDiscord(world) as discord,
-        tanjun_stage.running(discord, redis_url, mention_prefix=True) as stage,
+        tanjun_stage.running(discord, server, mention_prefix=True) as stage,
     ):
         await stage.cache.set_application(world.payloads.application(id=world.me["id"], owner=world.users[place.owner]))
         discord.refuse_rest()
@@ -215,11 +216,11 @@ async def test_f16_what_does_not_exist_is_refused_without_asking_discord(scene: 
     ids=lambda value: type(value).__name__,
 )
 async def test_f16_discord_is_asked_where_the_cache_is_not_trusted(
-    redis_url: str, converter: typing.Any, path: str
+    server: servers.Server, converter: typing.Any, path: str
 ) -> None:
     async with (
         testing.LoopbackDiscord(testing.World(seed=11, guilds=1, members=5)) as discord,
-        tanjun_stage.running(discord, redis_url, trust_get_for=()) as stage,
+        tanjun_stage.running(discord, server, trust_get_for=()) as stage,
     ):
         ctx = await stage.context()
         discord.requests.clear()
@@ -228,11 +229,11 @@ async def test_f16_discord_is_asked_where_the_cache_is_not_trusted(
         assert [request.path for request in discord.requests] == [path.format(guild=stage.guild.id)]
 
 
-async def test_discord_is_asked_for_a_member_of_a_guild_whose_list_is_not_complete(redis_url: str) -> None:
+async def test_discord_is_asked_for_a_member_of_a_guild_whose_list_is_not_complete(server: servers.Server) -> None:
     world = testing.World(seed=11, guilds=1, members=60)
     async with (
         testing.LoopbackDiscord(world, large_threshold=10) as discord,
-        tanjun_stage.running(discord, redis_url) as stage,
+        tanjun_stage.running(discord, server) as stage,
     ):
         guild = stage.guild
         assert not await stage.cache.is_member_list_complete(int(guild.id))
@@ -360,29 +361,29 @@ async def test_cooldowns_by_top_role_know_which_role_is_on_top(scene: Scene) -> 
 # The client itself
 
 
-async def test_a_mention_is_a_prefix_which_the_next_start_knows_from_the_cache(redis_url: str) -> None:
+async def test_a_mention_is_a_prefix_which_the_next_start_knows_from_the_cache(server: servers.Server) -> None:
     world = testing.World(seed=11, guilds=1, members=5)
     async with testing.LoopbackDiscord(world) as discord:
-        async with tanjun_stage.running(discord, redis_url, mention_prefix=True):
+        async with tanjun_stage.running(discord, server, mention_prefix=True):
             assert "/users/@me" in [request.path for request in discord.requests]
         discord.refuse_rest()
         discord.requests.clear()
-        async with tanjun_stage.running(discord, redis_url, mention_prefix=True) as stage:
+        async with tanjun_stage.running(discord, server, mention_prefix=True) as stage:
             assert {request.path for request in discord.requests} == {"/gateway/bot"}
             await stage.write(f"<@{world.me['id']}> context")
             async with asyncio.timeout(10):
                 assert (await stage.contexts.get()).triggering_prefix == f"<@{world.me['id']}>"
 
 
-async def test_global_commands_are_declared_without_asking_whose_they_are(redis_url: str) -> None:
+async def test_global_commands_are_declared_without_asking_whose_they_are(server: servers.Server) -> None:
     world = testing.World(seed=11, guilds=1, members=5)
     async with testing.LoopbackDiscord(world) as discord:
-        async with tanjun_stage.running(discord, redis_url) as stage:
+        async with tanjun_stage.running(discord, server) as stage:
             assert await stage.client.fetch_rest_application_id() == int(world.me["id"])
             assert [request.path for request in discord.requests if "applications" in request.path] != []
 
         discord.requests.clear()
-        async with tanjun_stage.running(discord, redis_url, declare_global_commands=True) as stage:
+        async with tanjun_stage.running(discord, server, declare_global_commands=True) as stage:
             # Tanjun 2.17 cannot declare any command with hikari 2.7, so that there is none is what is declared.
             await stage.client.declare_global_commands(force=True)
             asked = [(request.method, request.path) for request in discord.requests if request.path != "/gateway/bot"]

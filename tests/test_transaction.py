@@ -14,6 +14,7 @@ import pytest
 import redis
 from _support import deltas
 from _support import gateway
+from _support import marks
 from _support import servers
 from hypothesis import strategies
 
@@ -115,8 +116,8 @@ class Laboratory:
 
     def __init__(self, server: servers.Server, runner: asyncio.Runner, **options: typing.Any) -> None:
         bot = gateway.make_bot()
-        self.cache = sake.redis.RedisCache(server.url, bot, database=DATABASE, **options)
-        self.raw = redis.Redis.from_url(server.url, db=DATABASE)
+        self.cache = sake.redis.RedisCache(server.url, bot, database=DATABASE, **server.options, **options)
+        self.raw = server.blocking_client(DATABASE)
         self.run = runner.run
         self.run(self.cache.open())
 
@@ -234,26 +235,27 @@ def _check_lifetimes(raw: redis.Redis, model: deltas.Model) -> None:
         assert raw.type(key) == b"string" or raw.pttl(key) == -1, key
 
 
-@pytest.mark.every_server
-@hypothesis.settings(
-    deadline=None, max_examples=120, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
-)
-@hypothesis.given(data=strategies.data())
 def test_a_server_holds_what_the_changes_come_to_and_no_dangling_entry(
-    laboratory: Laboratory, data: strategies.DataObject
+    laboratory: Laboratory, server: servers.Server
 ) -> None:
-    before, changes = data.draw(deltas.several_streams(2))
-    cuts = data.draw(strategies.lists(strategies.integers(0, 4).map(lambda drawn: drawn == 0), max_size=len(changes)))
-    laboratory.raw.flushdb()
-    model = deltas.Model()
-    for change in (*before, *changes):
-        change.happen(model)
+    @hypothesis.settings(deadline=None, max_examples=server.share(120))
+    @hypothesis.given(data=strategies.data())
+    def check(data: strategies.DataObject) -> None:
+        before, changes = data.draw(deltas.several_streams(2))
+        drawn = strategies.integers(0, 4).map(lambda number: number == 0)
+        cuts = data.draw(strategies.lists(drawn, max_size=len(changes)))
+        laboratory.raw.flushdb()
+        model = deltas.Model()
+        for change in (*before, *changes):
+            change.happen(model)
 
-    laboratory.write(before)
-    laboratory.write(changes, cuts)
-    _check(laboratory.stored(), model)
-    _check_lifetimes(laboratory.raw, model)
-    assert laboratory.cache.statistics.skipped == 0
+        laboratory.write(before)
+        laboratory.write(changes, cuts)
+        _check(laboratory.stored(), model)
+        _check_lifetimes(laboratory.raw, model)
+        assert laboratory.cache.statistics.skipped == 0
+
+    check()
 
 
 # Messages are removed one by one.
@@ -375,7 +377,6 @@ def test_a_voice_move_leaves_the_member_in_one_channel(laboratory: Laboratory) -
     assert _text(stored[KEYS.channels_in_guild("voice_state", GUILD)]) == {"100": OTHER_CHANNEL}
 
 
-@pytest.mark.every_server
 def test_lists_longer_than_a_script_can_unpack_at_once_are_whole(laboratory: Laboratory) -> None:
     count = 9_000
     roles = {str(number): {"id": str(number)} for number in range(1_000, 1_000 + count)}
@@ -404,7 +405,6 @@ def test_lists_longer_than_a_script_can_unpack_at_once_are_whole(laboratory: Lab
     assert laboratory.stored() == {}
 
 
-@pytest.mark.every_server
 def test_a_guild_larger_than_a_batch_replaces_the_old_one_whole(laboratory: Laboratory) -> None:
     def members(generation: int, count: int) -> dict[str, deltas.Payload]:
         return {str(number): {"id": str(number), "g": generation, "x": "x" * 600} for number in range(count)}
@@ -435,6 +435,7 @@ def test_any_text_is_stored_as_it_is(laboratory: Laboratory, content: str) -> No
     assert orjson.loads(laboratory.raw.get("message:100")) == {**payload, "pinned": True}
 
 
+@marks.needs_statistics
 def test_one_transaction_is_all_that_many_changes_cost(laboratory: Laboratory) -> None:
     laboratory.write([deltas.Put(_kinds.ROLES, GUILD, "11", {"id": "11"})])
     laboratory.raw.config_resetstat()

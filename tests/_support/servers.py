@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The servers that the tests run on."""
+"""The servers that the tests run on, and how much of what is long they do on each."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
+import hashlib
 import os
 import pathlib
 import shutil
@@ -23,6 +25,9 @@ from sake import embedded
 REDIS_SERVER: typing.Final = shutil.which("redis-server")
 EXTRA_URL: typing.Final = os.environ.get("SAKE_TEST_REDIS")
 
+SHARES: typing.Final = {"valkey": 1.0, "redis7": 0.1, "extra": 0.1, "fakeredis": 0.02}
+"""Server → the part of its full amount that a test does there which repeats the same thing hundreds of times."""
+
 _START_SECONDS: typing.Final = 10.0
 
 
@@ -33,6 +38,10 @@ class Server:
     name: str
     url: str
     fake: fakeredis.FakeServer | None = None
+
+    def share(self, amount: int, /) -> int:
+        """Return how many of so many repetitions are made on this server: all of them on the bundled one."""
+        return max(1, round(amount * SHARES[self.name]))
 
     @property
     def options(self) -> dict[str, typing.Any]:
@@ -50,24 +59,38 @@ class Server:
 
         return redis.asyncio.Redis.from_url(self.url, db=database)
 
+    def blocking_client(self, database: int = 0) -> redis.Redis:
+        """Make a client that looks at one database of this server, and waits for its answers."""
+        if self.fake is not None:
+            return fakeredis.FakeRedis(server=self.fake, db=database)
+
+        return redis.Redis.from_url(self.url, db=database)
+
     def clean(self) -> None:
         """Remove everything, from all databases."""
-        if self.fake is None:
-            with contextlib.closing(redis.Redis.from_url(self.url)) as client:
-                client.flushall()
+        with contextlib.closing(self.blocking_client()) as client:
+            client.flushall()
+
+    @contextlib.contextmanager
+    def alone(self) -> collections.Iterator[None]:
+        """Keep other processes that run these tests from using this server while a block lasts.
+
+        They start servers of their own, but share the one that was named to them.
+        """
+        if self.name != "extra":
+            yield
+            return
+
+        name = hashlib.sha256(self.url.encode()).hexdigest()
+        with (pathlib.Path(tempfile.gettempdir()) / f"sake-tests-{name[:16]}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
 
-def names(*, every_server: bool, fake: bool) -> list[str]:
-    """Return the names of the servers that a test runs on."""
-    found = ["valkey"]
-    if every_server and REDIS_SERVER:
-        found.append("redis7")
-    if every_server and EXTRA_URL:
-        found.append("extra")
-    if fake:
-        found.append("fakeredis")
-
-    return found
+def names() -> list[str]:
+    """Return the names of the servers that there are."""
+    found = {"valkey": True, "redis7": REDIS_SERVER, "extra": EXTRA_URL, "fakeredis": True}
+    return [name for name, is_there in found.items() if is_there]
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ import tanjun
 from hikari import impl
 
 import sake
+from _support import servers
 from sake import testing
 
 Payload = dict[str, typing.Any]
@@ -115,11 +116,16 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def running(
-    discord: testing.LoopbackDiscord, url: str, /, *, trust_get_for: typing.Any = None, **options: typing.Any
+    discord: testing.LoopbackDiscord,
+    server: servers.Server,
+    /,
+    *,
+    trust_get_for: typing.Any = None,
+    **options: typing.Any,
 ) -> collections.AsyncIterator[Stage]:
     """Run a bot with a cache of everything and a Tanjun client, which open and close together."""
     bot = uncached(discord)
-    cache = sake.RedisCache(url, bot, bot.event_manager)
+    cache = sake.RedisCache(server.url, bot, bot.event_manager, **server.options)
     client = tanjun.Client.from_gateway_bot(bot, **options).add_prefix("!")
     cache.add_to_tanjun(client, trust_get_for=trust_get_for, tanjun_managed=True)
     stage = Stage(discord, bot, cache, client)
