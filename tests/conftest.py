@@ -9,6 +9,7 @@ machine's `redis-server`, the one that the environment variable `SAKE_TEST_REDIS
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import typing
 from collections import abc as collections
@@ -46,6 +47,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if "redis_url" in metafunc.fixturenames:
             without.add("fakeredis")
         metafunc.parametrize("server", [name for name in servers.names() if name not in without], indirect=True)
+
+
+def pytest_collection_finish() -> None:
+    # Many tests collect garbage: what was imported by now stays, and need not be looked at each time.
+    gc.collect()
+    gc.freeze()
 
 
 def _names_of(mark: pytest.Mark) -> set[str]:

@@ -384,7 +384,6 @@ def _needs(block: Block) -> None:
                 pytest.importorskip(alias.name)
 
 
-@pytest.mark.not_on("redis7", "extra", reason="what a program shows does not depend on the server")
 @pytest.mark.parametrize("block", PROGRAMS, ids=str)
 async def test_a_program_runs(block: Block, tmp_path: pathlib.Path, redis_url: str) -> None:
     _needs(block)
