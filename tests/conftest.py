@@ -20,6 +20,7 @@ import pytest
 import pytest_asyncio
 import redis.asyncio
 from _support import gateway
+from _support import own_server
 from _support import servers
 
 import sake.redis
@@ -95,6 +96,19 @@ def server(request: pytest.FixtureRequest) -> collections.Iterator[servers.Serve
     with found.alone():
         found.clean()
         yield found
+
+
+@pytest.fixture(scope="session", params=own_server.binaries())
+def binary(request: pytest.FixtureRequest) -> str:
+    """The path of a server, for a test that runs one of its own: the bundled one, and the machine's own."""
+    return own_server.binaries()[request.param]
+
+
+@pytest.fixture
+def own(binary: str) -> collections.Iterator[own_server.OwnServer]:
+    """A server of the test's own, which it may stop and start."""
+    with own_server.running(binary) as server:
+        yield server
 
 
 @pytest.fixture

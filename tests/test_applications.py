@@ -397,17 +397,18 @@ async def test_a_direct_message_channel_without_an_id_or_a_recipient_is_refused(
     assert await cache.iter_dm_channels().len() == 0
 
 
-async def test_what_was_fetched_is_returned_though_the_server_went_away(payloads: testing.Payloads) -> None:
-    with own_server.running() as server:
-        rest = _BearerRest(payloads.application(name="seen from outside"), then=server.kill)
-        cache = sake.RedisCache(server.url, typing.cast("hikari.RESTAware", _BearerApp(rest)))
-        await cache.open()
-        try:
-            assert (await cache.fetch_authorization_application()).name == "seen from outside"
-            assert rest.asked == 1
-        finally:
-            server.start()
-            await cache.close()
+async def test_what_was_fetched_is_returned_though_the_server_went_away(
+    own: own_server.OwnServer, payloads: testing.Payloads
+) -> None:
+    rest = _BearerRest(payloads.application(name="seen from outside"), then=own.kill)
+    cache = sake.RedisCache(own.url, typing.cast("hikari.RESTAware", _BearerApp(rest)))
+    await cache.open()
+    try:
+        assert (await cache.fetch_authorization_application()).name == "seen from outside"
+        assert rest.asked == 1
+    finally:
+        own.start()
+        await cache.close()
 
 
 def test_the_new_resources_have_databases_of_their_own() -> None:

@@ -649,20 +649,19 @@ async def test_f23_status_is_right(server: servers.Server, bot: hikari.GatewayBo
 
 
 async def test_f23_status_tells_that_the_server_is_away(
-    bot: hikari.GatewayBot, feed: gateway.Feed, payloads: testing.Payloads
+    own: own_server.OwnServer, bot: hikari.GatewayBot, feed: gateway.Feed, payloads: testing.Payloads
 ) -> None:
-    with own_server.running() as own:
-        async with sake.redis.RedisCache(own.url, bot, bot.event_manager, database=0) as cache:
-            assert cache.statistics.is_away is False
-            own.kill()
-            feed("GUILD_CREATE", payloads.guild())
-            with pytest.raises(errors.BackendError):
-                await cache.flush()
-            assert cache.statistics.is_away is True
-            assert cache.statistics.backlog > 0
-            own.start()
-            await own_server.eventually(lambda: not cache.statistics.is_away)
-            assert await cache.iter_guilds().len() == 1
+    async with sake.redis.RedisCache(own.url, bot, bot.event_manager, database=0) as cache:
+        assert cache.statistics.is_away is False
+        own.kill()
+        feed("GUILD_CREATE", payloads.guild())
+        with pytest.raises(errors.BackendError):
+            await cache.flush()
+        assert cache.statistics.is_away is True
+        assert cache.statistics.backlog > 0
+        own.start()
+        await own_server.eventually(lambda: not cache.statistics.is_away)
+        assert await cache.iter_guilds().len() == 1
 
 
 async def test_f24_unknown_entities_are_skipped_in_a_loop(
@@ -1115,17 +1114,16 @@ async def test_f34_a_closed_client_is_a_closed_client(
         await CALLS[call](cache)
 
 
-async def test_f34_a_lost_server_is_a_backend_error(bot: hikari.GatewayBot) -> None:
-    with own_server.running() as own:
-        async with sake.redis.RedisCache(own.url, bot, database=0) as cache:
-            own.kill()
-            await cache_is_away(cache)
-            for name, call in CALLS.items():
-                with pytest.raises(errors.BackendError):
-                    await call(cache)
-                    pytest.fail(f"{name} did not fail")
-            own.start()
-            await own_server.eventually(lambda: not cache.statistics.is_away)
+async def test_f34_a_lost_server_is_a_backend_error(own: own_server.OwnServer, bot: hikari.GatewayBot) -> None:
+    async with sake.redis.RedisCache(own.url, bot, database=0) as cache:
+        own.kill()
+        await cache_is_away(cache)
+        for name, call in CALLS.items():
+            with pytest.raises(errors.BackendError):
+                await call(cache)
+                pytest.fail(f"{name} did not fail")
+        own.start()
+        await own_server.eventually(lambda: not cache.statistics.is_away)
 
 
 async def cache_is_away(cache: sake.redis.RedisCache) -> None:

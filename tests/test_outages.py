@@ -37,12 +37,6 @@ async def nothing_left_behind(caplog: pytest.LogCaptureFixture) -> collections.A
         yield
 
 
-@pytest.fixture
-def own() -> collections.Iterator[own_server.OwnServer]:
-    with own_server.running() as server:
-        yield server
-
-
 async def _opened(
     stack: contextlib.AsyncExitStack, url: str, bot: hikari.GatewayBot, **options: typing.Any
 ) -> sake.redis.RedisCache:
@@ -320,9 +314,9 @@ async def test_closing_while_the_server_is_away_ends_in_time_and_says_what_is_lo
 
 
 async def test_a_bot_that_starts_while_the_server_is_away_gets_its_cache_when_it_is_back(
-    tmp_path: pathlib.Path,
+    tmp_path: pathlib.Path, binary: str
 ) -> None:
-    server = own_server.OwnServer(tmp_path)
+    server = own_server.OwnServer(binary, tmp_path)
     world = testing.World(seed=6, guilds=2, members=20)
     async with testing.LoopbackDiscord(world) as discord:
         bot = discord.bot()

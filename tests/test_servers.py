@@ -112,8 +112,8 @@ async def test_something_else_that_listens_is_an_error_of_ours(answer: bytes) ->
 
 
 @pytest.fixture(scope="module")
-def locked() -> collections.Iterator[own_server.OwnServer]:
-    with own_server.running("--requirepass", "open sesame", "--databases", "4") as server:
+def locked(binary: str) -> collections.Iterator[own_server.OwnServer]:
+    with own_server.running(binary, "--requirepass", "open sesame", "--databases", "4") as server:
         yield server
 
 
@@ -152,8 +152,8 @@ async def test_a_failed_opening_leaves_no_connection(locked: own_server.OwnServe
         await own_server.eventually(lambda: len(client.client_list()) == before)
 
 
-async def test_a_cache_that_could_not_be_opened_can_be_opened_later(tmp_path: pathlib.Path) -> None:
-    server = own_server.OwnServer(tmp_path)
+async def test_a_cache_that_could_not_be_opened_can_be_opened_later(tmp_path: pathlib.Path, binary: str) -> None:
+    server = own_server.OwnServer(binary, tmp_path)
     cache = samples.make_cache(address=server.url, database=0)
     with pytest.raises(sake.BackendError):
         await cache.open()
@@ -170,9 +170,9 @@ async def test_a_cache_that_could_not_be_opened_can_be_opened_later(tmp_path: pa
 
 
 @pytest.mark.parametrize("scheme", ["redis", "valkey"])
-async def test_a_server_is_reached_by_tcp(scheme: str, payloads: testing.Payloads) -> None:
+async def test_a_server_is_reached_by_tcp(scheme: str, binary: str, payloads: testing.Payloads) -> None:
     port = own_server.free_port()
-    with own_server.running("--port", str(port), "--bind", "127.0.0.1") as server:
+    with own_server.running(binary, "--port", str(port), "--bind", "127.0.0.1") as server:
         async with samples.make_cache(address=f"{scheme}://127.0.0.1:{port}/2") as cache:
             await cache.set_user(payloads.user(id="5"))
             assert cache.all_indexes() == {2}
@@ -208,7 +208,7 @@ def encrypted() -> collections.Iterator[tuple[str, pathlib.Path, pathlib.Path]]:
             "--tls-ca-cert-file",
             str(certificate),
         )
-        with own_server.running(*settings, *files):
+        with own_server.running(servers.REDIS_SERVER, *settings, *files):
             yield f"127.0.0.1:{port}", certificate, wrong
 
 

@@ -420,8 +420,10 @@ async def test_users_are_not_trusted_where_members_are_not_cached(make_cache: ty
 
 
 async def test_of_very_many_guilds_the_members_are_not_searched(stock: Stock, feed: gateway.Feed) -> None:
+    lists = ("channels", "emojis", "members", "presences", "roles", "stickers", "threads", "voice_states")
+    empty = {**stock.world.guild_create(stock.guild.id), **dict.fromkeys(lists, ())}
     for guild_id in range(1, 1_001):
-        feed("GUILD_CREATE", {**stock.world.guild_create(stock.guild.id), "id": str(guild_id), "members": []})
+        feed("GUILD_CREATE", {**empty, "id": str(guild_id)})
         if guild_id % 100 == 0:
             await feed.settle()
             await stock.cache.flush()
@@ -460,37 +462,40 @@ async def test_a_closed_cache_answers_misses_and_empty_iterators_and_logs_nothin
 
 
 async def test_a_cache_whose_server_is_away_answers_misses_and_logs_it_once_a_minute(
-    bot: hikari.GatewayBot, feed: gateway.Feed, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    own: own_server.OwnServer,
+    bot: hikari.GatewayBot,
+    feed: gateway.Feed,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 1_000.0
     monkeypatch.setattr(_asker, "time", types.SimpleNamespace(monotonic=lambda: now))
-    with own_server.running() as server:
-        async with sake.RedisCache(server.url, bot, bot.event_manager) as cache:
-            client = make_client(bot)
-            cache.add_to_tanjun(client)
-            stock = Stock(testing.World(seed=7, guilds=1, members=4), cache, client, feed)
-            await stock.fill()
-            roles = stock.asked(Sf[hikari.Role])
-            assert await roles.get(int(stock.guild.id))
-            server.kill()
+    async with sake.RedisCache(own.url, bot, bot.event_manager) as cache:
+        client = make_client(bot)
+        cache.add_to_tanjun(client)
+        stock = Stock(testing.World(seed=7, guilds=1, members=4), cache, client, feed)
+        await stock.fill()
+        roles = stock.asked(Sf[hikari.Role])
+        assert await roles.get(int(stock.guild.id))
+        own.kill()
 
-            def logged() -> list[str]:
-                return [record.getMessage() for record in caplog.records if record.name == "sake.tanjun"]
+        def logged() -> list[str]:
+            return [record.getMessage() for record in caplog.records if record.name == "sake.tanjun"]
 
-            await assert_knows_nothing(stock)
-            assert len(logged()) == 1
-            now += 59.9
-            await roles.get(1, default=None)
-            assert len(logged()) == 1
-            now += 0.2
-            await roles.get(1, default=None)
-            assert len(logged()) == 2
-            assert int(re.search(r"(\d+) more times", logged()[1]).group(1)) > len(CASES)
+        await assert_knows_nothing(stock)
+        assert len(logged()) == 1
+        now += 59.9
+        await roles.get(1, default=None)
+        assert len(logged()) == 1
+        now += 0.2
+        await roles.get(1, default=None)
+        assert len(logged()) == 2
+        assert int(re.search(r"(\d+) more times", logged()[1]).group(1)) > len(CASES)
 
-            server.start()
-            await stock.fill()
-            assert await roles.get(int(stock.guild.id))
-            assert len(logged()) == 2
+        own.start()
+        await stock.fill()
+        assert await roles.get(int(stock.guild.id))
+        assert len(logged()) == 2
 
 
 async def test_unreadable_bytes_are_a_miss(stock: Stock, raw_database: typing.Any) -> None:
@@ -577,32 +582,32 @@ async def test_two_managed_caches_share_a_client(server: servers.Server, bot: hi
     assert [cache.is_alive for cache in caches] == [False, False]
 
 
-async def test_a_managed_cache_that_cannot_be_opened_stops_the_start(bot: hikari.GatewayBot) -> None:
-    with own_server.running() as server:
-        server.kill()
-        cache, client = managed(server.url, bot)
-        with pytest.raises(sake.BackendError, match=re.escape(str(server.socket))):
-            await client.open()
-        assert not cache.is_alive
-        await client.close()
+async def test_a_managed_cache_that_cannot_be_opened_stops_the_start(
+    own: own_server.OwnServer, bot: hikari.GatewayBot
+) -> None:
+    own.kill()
+    cache, client = managed(own.url, bot)
+    with pytest.raises(sake.BackendError, match=re.escape(str(own.socket))):
+        await client.open()
+    assert not cache.is_alive
+    await client.close()
 
-        server.start()
-        async with client:
-            assert cache.is_alive
+    own.start()
+    async with client:
+        assert cache.is_alive
 
 
 async def test_a_managed_cache_that_cannot_be_opened_late_is_logged_and_tanjun_works_without_it(
-    bot: hikari.GatewayBot, caplog: pytest.LogCaptureFixture
+    own: own_server.OwnServer, bot: hikari.GatewayBot, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with own_server.running() as server:
-        server.kill()
-        client, cache = make_client(bot), sake.RedisCache(server.url, bot)
-        async with client:
-            cache.add_to_tanjun(client, tanjun_managed=True)
-            await own_server.eventually(lambda: "cannot be opened" in caplog.text)
-            assert client.is_alive
-            assert not cache.is_alive
-            assert await client.get_type_dependency(Sf[hikari.Role]).get(UNKNOWN, default=None) is None
+    own.kill()
+    client, cache = make_client(bot), sake.RedisCache(own.url, bot)
+    async with client:
+        cache.add_to_tanjun(client, tanjun_managed=True)
+        await own_server.eventually(lambda: "cannot be opened" in caplog.text)
+        assert client.is_alive
+        assert not cache.is_alive
+        assert await client.get_type_dependency(Sf[hikari.Role]).get(UNKNOWN, default=None) is None
 
 
 # Without Tanjun

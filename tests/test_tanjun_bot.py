@@ -391,19 +391,20 @@ async def test_global_commands_are_declared_without_asking_whose_they_are(server
             assert asked == [("GET", path), ("PUT", path)]
 
 
-async def test_a_bot_whose_cache_cannot_be_opened_runs_on_without_commands(caplog: pytest.LogCaptureFixture) -> None:
-    with own_server.running() as server:
-        server.kill()
-        async with testing.LoopbackDiscord(testing.World(seed=11, guilds=1, members=5)) as discord:
-            bot = tanjun_stage.uncached(discord)
-            cache = sake.RedisCache(server.url, bot, bot.event_manager)
-            client = tanjun.Client.from_gateway_bot(bot).add_prefix("!")
-            cache.add_to_tanjun(client, tanjun_managed=True)
-            async with discord.running(bot):
-                errors = [record for record in caplog.records if record.name == "hikari.event_manager"]
-                assert [type(record.exc_info[1]) for record in errors if record.exc_info] == [sake.BackendError]
-                assert bot.event_manager.get_listeners(hikari.InteractionCreateEvent) == []
-            assert not client.is_alive
+async def test_a_bot_whose_cache_cannot_be_opened_runs_on_without_commands(
+    own: own_server.OwnServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    own.kill()
+    async with testing.LoopbackDiscord(testing.World(seed=11, guilds=1, members=5)) as discord:
+        bot = tanjun_stage.uncached(discord)
+        cache = sake.RedisCache(own.url, bot, bot.event_manager)
+        client = tanjun.Client.from_gateway_bot(bot).add_prefix("!")
+        cache.add_to_tanjun(client, tanjun_managed=True)
+        async with discord.running(bot):
+            errors = [record for record in caplog.records if record.name == "hikari.event_manager"]
+            assert [type(record.exc_info[1]) for record in errors if record.exc_info] == [sake.BackendError]
+            assert bot.event_manager.get_listeners(hikari.InteractionCreateEvent) == []
+        assert not client.is_alive
 
 
 # The example

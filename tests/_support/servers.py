@@ -25,7 +25,7 @@ from sake import embedded
 REDIS_SERVER: typing.Final = shutil.which("redis-server")
 EXTRA_URL: typing.Final = os.environ.get("SAKE_TEST_REDIS")
 
-SHARES: typing.Final = {"valkey": 1.0, "redis7": 0.1, "extra": 0.1, "fakeredis": 0.02}
+SHARES: typing.Final = {"valkey": 1.0, "redis7": 0.1, "extra": 0.1, "fakeredis": 0.05}
 """Server → the part of its full amount that a test does there which repeats the same thing hundreds of times."""
 
 _START_SECONDS: typing.Final = 10.0
