@@ -44,7 +44,7 @@ class MakeCache(typing.Protocol):
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server" in metafunc.fixturenames:
-        without = set().union(*(_names_of(mark) for mark in metafunc.definition.iter_markers("not_on")))
+        without = {name for mark in metafunc.definition.iter_markers("not_on") for name in _names_of(mark)}
         if "redis_url" in metafunc.fixturenames:
             without.add("fakeredis")
         metafunc.parametrize("server", [name for name in servers.names() if name not in without], indirect=True)
