@@ -58,6 +58,8 @@ class Oracle:
         bot = gateway.make_bot(components=hikari.api.CacheComponents.ALL, max_messages=100_000)
         self.cache: typing.Final = typing.cast("impl.CacheImpl", bot.cache)
         self.factory: typing.Final = bot.entity_factory
+        self.authors: set[str] = set()
+        """Ids of the authors of messages that were deleted."""
         self.guild_ids: set[int] = set()
         self.messages: dict[str, Payload] = {}
         """Message id → payload with all updates, of messages that were not deleted."""
@@ -94,7 +96,8 @@ class Oracle:
             self.updated.add(payload["id"])
         elif name in {"MESSAGE_DELETE", "MESSAGE_DELETE_BULK"}:
             for message in payload.get("ids") or [payload["id"]]:
-                self.messages.pop(message, None)
+                if (deleted := self.messages.pop(message, None)) is not None:
+                    self.authors.add(deleted["author"]["id"])
 
     def expectation(self) -> snapshots.Expectation:
         """Return what sake is expected to hold."""
@@ -300,8 +303,8 @@ def _remove_offline(oracle: Oracle, payload: Payload, _: object) -> None:
 
 def _set_lost_members(oracle: Oracle, payload: Payload, _: object) -> None:
     for member in payload.get("members") or ():
-        guild = hikari.Snowflake(payload["id"])
-        if int(member["user"]["id"]) not in oracle.cache.get_members_view_for_guild(guild):
+        guild, user = hikari.Snowflake(payload["id"]), member["user"]["id"]
+        if user in oracle.authors and int(user) not in oracle.cache.get_members_view_for_guild(guild):
             oracle.cache.set_member(oracle.factory.deserialize_member(member, guild_id=guild))
 
 
