@@ -20,10 +20,6 @@ CHANNEL, OTHER_CHANNEL = deltas.CHANNELS[GUILD]
 Streams = list[list[deltas.Change]]
 
 
-def _new() -> _delta.Delta:
-    return _delta.Delta(orjson.dumps)
-
-
 def _model(changes: list[deltas.Change]) -> deltas.Model:
     model = deltas.Model()
     for change in changes:
@@ -33,7 +29,7 @@ def _model(changes: list[deltas.Change]) -> deltas.Model:
 
 
 def _joined(parts: list[_delta.Delta]) -> _delta.Delta:
-    whole = _new()
+    whole = deltas.new()
     for part in parts:
         whole.then(part, deltas.KINDS)
 
@@ -105,7 +101,7 @@ def test_lifetimes_are_those_of_the_last_change(streams: Streams) -> None:
 def test_what_is_found_never_contradicts_what_happened(streams: Streams) -> None:
     before, changes = streams
     start = _model(before)
-    now, delta = start.copy(), _new()
+    now, delta = start.copy(), deltas.new()
     for change in changes:
         change.happen(now)
         delta.then(*_parts(change))
@@ -189,7 +185,7 @@ def _entries(delta: _delta.Delta) -> dict[tuple[deltas.Kind, str, str], object]:
 
 
 def test_shrinking_gives_up_the_oldest_first() -> None:
-    delta = _new()
+    delta = deltas.new()
     for number in range(10):
         delta.put(_kinds.MESSAGES, "", str(number), {"content": "x" * 1_000})
 
@@ -200,7 +196,7 @@ def test_shrinking_gives_up_the_oldest_first() -> None:
 
 
 def test_a_new_delta_is_empty_and_knows_nothing() -> None:
-    delta = _new()
+    delta = deltas.new()
     assert not delta
     assert delta.count() == 0
     assert delta.size == 0
@@ -209,7 +205,7 @@ def test_a_new_delta_is_empty_and_knows_nothing() -> None:
 
 
 def test_changes_of_one_entity_take_one_place_and_the_last_counts() -> None:
-    delta = _new()
+    delta = deltas.new()
     for number in range(100):
         delta.put(_kinds.MEMBERS, GUILD, "5", {"nick": str(number)})
 
@@ -218,7 +214,7 @@ def test_changes_of_one_entity_take_one_place_and_the_last_counts() -> None:
 
 
 def test_a_burst_of_partial_updates_ends_on_the_last() -> None:
-    delta = _new()
+    delta = deltas.new()
     delta.put(_kinds.MESSAGES, "", "5", {"id": "5", "content": "", "pinned": False})
     for number in range(10):
         delta.patch(_kinds.MESSAGES, "", "5", {"content": str(number)})
@@ -229,21 +225,21 @@ def test_a_burst_of_partial_updates_ends_on_the_last() -> None:
 
 
 def test_a_partial_update_never_brings_back_what_was_deleted() -> None:
-    delta = _new()
+    delta = deltas.new()
     delta.drop(_kinds.MESSAGES, "", "5")
     delta.patch(_kinds.MESSAGES, "", "5", {"content": "again"})
     assert delta.find(_kinds.MESSAGES, "", "5") is None
 
 
 def test_a_deletion_cancels_what_was_set_before() -> None:
-    delta = _new()
+    delta = deltas.new()
     delta.put(_kinds.ROLES, GUILD, "5", {"id": "5"})
     delta.drop(_kinds.ROLES, GUILD, "5")
     assert delta.find(_kinds.ROLES, GUILD, "5") is None
 
 
 def test_replacing_drops_what_is_not_listed_and_says_so() -> None:
-    delta = _new()
+    delta = deltas.new()
     delta.replace(_kinds.ROLES, GUILD, {"5": {"id": "5"}})
     assert delta.find(_kinds.ROLES, GUILD, "5") == orjson.dumps({"id": "5"})
     assert delta.find(_kinds.ROLES, GUILD, "6") is None
@@ -251,7 +247,7 @@ def test_replacing_drops_what_is_not_listed_and_says_so() -> None:
 
 
 def test_emptying_a_channel_takes_those_that_were_set_in_it_and_not_those_that_left_it() -> None:
-    delta = _new()
+    delta = deltas.new()
     delta.put(_kinds.VOICE_STATES, GUILD, "5", {"channel_id": CHANNEL})
     delta.put(_kinds.VOICE_STATES, GUILD, "6", {"channel_id": CHANNEL})
     delta.put(_kinds.VOICE_STATES, GUILD, "6", {"channel_id": OTHER_CHANNEL})
@@ -262,7 +258,7 @@ def test_emptying_a_channel_takes_those_that_were_set_in_it_and_not_those_that_l
 
 
 def test_nothing_is_certain_about_what_a_departure_may_have_taken() -> None:
-    delta = _new()
+    delta = deltas.new()
     delta.departures.append(_delta.Departure(0, 1, frozenset()))
     assert delta
     assert delta.touches(_kinds.ROLES, GUILD)
@@ -287,7 +283,7 @@ def test_every_unlisted_guild_is_covered_by_exactly_one_shard(guilds: list[str],
 
 def test_a_payload_is_read_when_it_is_described_and_never_changed() -> None:
     payload: dict[str, typing.Any] = {"id": "5", "tags": {"bot_id": "7"}}
-    delta = _new()
+    delta = deltas.new()
     delta.put(_kinds.ROLES, GUILD, "5", payload)
     payload["tags"]["bot_id"] = "8"
     assert delta.find(_kinds.ROLES, GUILD, "5") == b'{"id":"5","tags":{"bot_id":"7"}}'
@@ -295,7 +291,7 @@ def test_a_payload_is_read_when_it_is_described_and_never_changed() -> None:
 
 
 def test_what_cannot_be_encoded_changes_nothing() -> None:
-    delta = _new()
+    delta = deltas.new()
     delta.put(_kinds.ROLES, GUILD, "5", {"id": "5"})
     for describe in (
         lambda: delta.put(_kinds.ROLES, GUILD, "5", {"id": object()}),

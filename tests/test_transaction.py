@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import typing
 from collections import abc as collections
+from unittest import mock
 
 import hypothesis
 import orjson
@@ -24,6 +25,8 @@ from sake.redis import _delta
 from sake.redis import _keys
 from sake.redis import _kinds
 from sake.redis import _transaction
+from sake.redis import _wire
+from sake.redis import _writer
 
 GUILD, OTHER_GUILD, _ = deltas.GUILDS
 CHANNEL, OTHER_CHANNEL = deltas.CHANNELS[GUILD]
@@ -62,7 +65,7 @@ def _parse(data: bytes) -> tuple[list[bytes], bytes]:
     )
 )
 def test_a_packed_command_reads_back_as_its_arguments(arguments: list[bytes | str | int]) -> None:
-    parsed, rest = _parse(_transaction.pack(*arguments))
+    parsed, rest = _parse(_wire.pack(*arguments))
     assert not rest
     assert parsed == [argument if isinstance(argument, bytes) else str(argument).encode() for argument in arguments]
 
@@ -77,7 +80,7 @@ def _scopes(delta: _delta.Delta) -> collections.Iterator[_transaction.Scope]:
                 elif isinstance(entry, bytes):
                     scope.puts[entity] = entry
                 else:
-                    scope.amends[entity] = orjson.dumps(entry.over)
+                    scope.amends[entity] = deltas.PACKER.pack(kind, entity, dict(entry.over))
 
             yield scope
 
@@ -244,13 +247,16 @@ def test_a_server_holds_what_the_changes_come_to_and_no_dangling_entry(
         before, changes = data.draw(deltas.several_streams(2))
         drawn = strategies.integers(0, 4).map(lambda number: number == 0)
         cuts = data.draw(strategies.lists(drawn, max_size=len(changes)))
+        # What is written next is prepared while what came before it is on its way.
+        in_one_go = data.draw(strategies.sampled_from([1, 1_000, _writer._EXCHANGE_BYTES]))
         laboratory.raw.flushdb()
         model = deltas.Model()
         for change in (*before, *changes):
             change.happen(model)
 
         laboratory.write(before)
-        laboratory.write(changes, cuts)
+        with mock.patch.object(_writer, "_EXCHANGE_BYTES", in_one_go):
+            laboratory.write(changes, cuts)
         _check(laboratory.stored(), model)
         _check_lifetimes(laboratory.raw, model)
         assert laboratory.cache.statistics.skipped == 0
@@ -285,6 +291,37 @@ def test_what_is_set_after_everything_was_removed_is_all_there_is(
     if kind not in deltas.ABOUT_GUILDS:
         laboratory.write([deltas.Clear(kind, guild)])
         assert laboratory.stored() == {}
+
+
+@pytest.mark.parametrize("in_one_go", [1, 8_388_608])
+def test_a_partial_update_builds_on_what_is_on_its_way_to_the_server(
+    laboratory: Laboratory, in_one_go: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange = _connections.Database.exchange
+
+    async def exchange_writes_late(database: _connections.Database, commands: typing.Any, replies: int) -> typing.Any:
+        if commands[0] == _wire.pack("MULTI"):
+            await asyncio.sleep(0.01)
+        return await exchange(database, commands, replies)
+
+    monkeypatch.setattr(_connections.Database, "exchange", exchange_writes_late)
+    kind, kept, dropped, new = _kinds.MESSAGES, "1", "2", "3"
+    laboratory.write(deltas.Put(kind, "", message, {"id": message, "a": 0}) for message in (kept, dropped))
+    changes: list[deltas.Change] = [
+        deltas.Drop(kind, "", dropped),
+        deltas.Lay(kind, "", dropped, {"a": 1}, None),
+        deltas.Put(kind, "", new, {"id": new, "a": 0}),
+        deltas.Lay(kind, "", new, {"a": 1}, None),
+        deltas.Lay(kind, "", new, {"b": 2}, None),
+        deltas.Lay(kind, "", kept, {"a": 1}, None),
+        deltas.Lay(kind, "", kept, {"b": 2}, None),
+    ]
+    with mock.patch.object(_writer, "_EXCHANGE_BYTES", in_one_go):
+        laboratory.write(changes, [True] * len(changes))
+
+    assert {key: orjson.loads(data) for key, data in laboratory.stored().items()} == {
+        KEYS.single(kind.name, message): {"id": message, "a": 1, "b": 2} for message in (kept, new)
+    }
 
 
 def test_a_partial_update_after_its_channel_was_emptied_sets_the_entity_anew(laboratory: Laboratory) -> None:

@@ -11,7 +11,7 @@ import typing
 from sake import embedded
 from sake import errors
 from sake.redis import _connections
-from sake.redis import _transaction
+from sake.redis import _wire
 
 if typing.TYPE_CHECKING:
     import types
@@ -91,7 +91,7 @@ class Backend:
             Bytes; [None][] when the server is away or does not tell.
         """
         try:
-            (answer,) = await self._ask(_transaction.pack("INFO", "memory"))
+            (answer,) = await self._ask(_wire.pack("INFO", "memory"))
         except errors.BackendError:
             return None
 
@@ -102,14 +102,14 @@ class Backend:
         pattern = f"{self.namespace}:*"
         cursor: typing.Any = 0
         while True:
-            (answer,) = await self._ask(_transaction.pack("SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN_COUNT))
+            (answer,) = await self._ask(_wire.pack("SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN_COUNT))
             if isinstance(answer, _connections.ReplyError):
                 error_message = f"The server does not let the demo look for its keys: {answer}"
                 raise errors.BackendError(error_message, exception=answer)
 
             cursor, keys = answer
             if keys:
-                await self._ask(_transaction.pack("UNLINK", *keys))
+                await self._ask(_wire.pack("UNLINK", *keys))
 
             if int(cursor) == 0:
                 return

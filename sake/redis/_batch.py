@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One delta on its way to the server: what is sent, and what the server says to it."""
+"""Deltas on their way to the server: what is sent, and what the server says to it."""
 
 from __future__ import annotations
 
 __all__ = ["BatchWriter"]
 
 import asyncio
+import contextlib
 import dataclasses
+import itertools
 import logging
 import time
 import typing
@@ -15,6 +17,7 @@ from collections import abc as collections
 from sake import errors
 
 from . import _transaction
+from . import _wire
 from ._codec import Codec
 from ._connections import Connections
 from ._connections import Database
@@ -24,6 +27,7 @@ from ._keys import Keys
 from ._kinds import Kind
 from ._kinds import Shape
 from ._plan import Plan
+from ._plan import Share
 from ._statistics import Statistics
 
 AnyKind = Kind[typing.Any]
@@ -39,7 +43,7 @@ _SCOPE_BYTES: typing.Final = 2_097_152
 _PART_BYTES: typing.Final = 262_144
 """What is sent ahead of a transaction is sent in parts of about this size."""
 
-_BREATH_SECONDS: typing.Final = 0.002
+_BREATH_SECONDS: typing.Final = 0.003
 """After packing for so long, other tasks get their turn."""
 
 _STAGING_LIFETIME: typing.Final = 600_000
@@ -47,9 +51,9 @@ _STAGING_LIFETIME: typing.Final = 600_000
 
 
 class BatchWriter:
-    """Writes one delta at a time; see [Writer][sake.redis._writer.Writer] for the parameters."""
+    """Writes deltas; see [Writer][sake.redis._writer.Writer] for the parameters."""
 
-    __slots__ = ("_codec", "_connections", "_keys", "_layout", "_lifetimes", "_prepared", "_statistics")
+    __slots__ = ("_codec", "_connections", "_keys", "_layout", "_lifetimes", "_packer", "_prepared", "_statistics")
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class BatchWriter:
         layout: collections.Mapping[AnyKind, int],
         keys: Keys,
         codec: Codec,
+        packer: _wire.Packer,
         lifetimes: collections.Mapping[AnyKind, int],
         statistics: Statistics,
     ) -> None:
@@ -65,13 +70,14 @@ class BatchWriter:
         self._keys = keys
         self._layout = layout
         self._lifetimes = lifetimes
-        self._prepared: tuple[Delta, dict[int, Plan]] | None = None
+        self._packer = packer
+        self._prepared: tuple[list[Delta], dict[int, Plan]] | None = None
         self._statistics = statistics
 
-    async def write(self, delta: Delta, following: Delta | None, /) -> None:
-        """Write a delta. It may be written again after a failure.
+    async def write(self, deltas: list[Delta], following: list[Delta], /) -> None:
+        """Write deltas in the order they came, each in a transaction of its own. Only the first may have departures.
 
-        What `following` needs to know is asked for in the same round trip, and it is packed while the server works.
+        What comes next is prepared while the server works. After a failure all may be written again.
 
         Raises
         ------
@@ -79,42 +85,60 @@ class BatchWriter:
             If the server is away or says that it cannot write now.
         """
         prepared, self._prepared = self._prepared, None
-        if delta.departures:
-            await self._depart(delta)
+        if prepared is not None and prepared[0] is deltas:
+            plans = prepared[1]
+        else:
+            if deltas[0].departures:
+                await self._depart(deltas[0])
+            plans = await self._prepare(deltas, {})
 
-        plans = prepared[1] if prepared is not None and prepared[0] is delta else self._plan(delta)
-        following = None if following is None or following.departures else following
-        upcoming = {} if following is None else self._plan(following)
-        writing = [
-            asyncio.create_task(self._write_plan(plan, upcoming.get(index)), name=f"sake writer: database {index}")
-            for index, plan in plans.items()
-        ]
-        for result in await asyncio.gather(*writing, return_exceptions=True):
-            if result is not None:
-                raise result
+        sending = _gather(*itertools.starmap(self._write, plans.items()))
+        try:
+            await asyncio.sleep(0)
+            if following and not following[0].departures and all(plan.is_small for plan in plans.values()):
+                # What goes wrong here goes wrong again when it is their turn.
+                with contextlib.suppress(Exception):
+                    self._prepared = following, await self._prepare(following, plans)
 
-        if following is not None:
-            self._prepared = following, upcoming
+            _check_results(await sending)
+        finally:
+            sending.cancel()
 
-    def _plan(self, delta: Delta, /) -> dict[int, Plan]:
+    async def _prepare(
+        self, deltas: collections.Iterable[Delta], before: collections.Mapping[int, Plan], /
+    ) -> dict[int, Plan]:
+        plans = self._plan(deltas)
+        preparing = (self._prepare_plan(index, plan, before.get(index)) for index, plan in plans.items())
+        _check_results(await _gather(*preparing))
+        return plans
+
+    async def _prepare_plan(self, index: int, plan: Plan, before: Plan | None, /) -> None:
+        database = self._connections.database(index)
+        if reads := plan.reads():
+            plan.learn(await self._ask(database, reads), before)
+        if plan.is_small:
+            await _breathe(plan.pack(has_msetex=await database.has_msetex()))
+
+    def _plan(self, deltas: collections.Iterable[Delta], /) -> dict[int, Plan]:
         plans: dict[int, Plan] = {}
-        for kind, guilds in delta.kinds.items():
-            index = self._layout[kind]
-            if index not in plans:
-                plans[index] = Plan(index, self._keys, self._codec, self._lifetimes, self._statistics)
-            for guild, changes in guilds.items():
-                plans[index].add(kind, guild, changes)
+        for delta in deltas:
+            shares: dict[int, Share] = {}
+            for kind, guilds in delta.kinds.items():
+                share = shares.setdefault(self._layout[kind], [])
+                share += [(kind, guild, changes) for guild, changes in guilds.items()]
+            for index, share in shares.items():
+                if index not in plans:
+                    plans[index] = Plan(self._keys, self._codec, self._packer, self._lifetimes, self._statistics)
+                plans[index].add(share)
 
         return plans
 
     async def _depart(self, delta: Delta, /) -> None:
         for kind, index in self._layout.items():
             if kind.in_guild:
-                command = _transaction.pack("SMEMBERS", self._keys.guilds(kind.name))
+                command = _wire.pack("SMEMBERS", self._keys.guilds(kind.name))
             elif kind.keyed_by_guild:
-                command = _transaction.pack(
-                    "SMEMBERS" if kind.shape is Shape.SET else "HKEYS", self._keys.whole(kind.name)
-                )
+                command = _wire.pack("SMEMBERS" if kind.shape is Shape.SET else "HKEYS", self._keys.whole(kind.name))
             else:
                 continue
 
@@ -128,36 +152,19 @@ class BatchWriter:
 
         delta.departures.clear()
 
-    async def _write_plan(self, plan: Plan, upcoming: Plan | None, /) -> None:
-        database = self._connections.database(plan.index)
-        if reads := plan.reads():
-            plan.learn(await self._ask(database, reads))
+    async def _write(self, index: int, plan: Plan, /) -> None:
+        database = self._connections.database(index)
+        if plan.is_small:
+            await self._send(database, *plan.packed)
+            return
 
         has_msetex = await database.has_msetex()
-        if not plan.is_small:
-            await self._write_large(database, plan, has_msetex=has_msetex)
-            return
+        for share in plan.shares:
+            await self._write_large(database, plan, share, has_msetex=has_msetex)
 
-        transaction = plan.begun
-        if transaction is None:
-            transaction = _transaction.Transaction(self._keys, has_msetex=has_msetex)
-            await _breathe(plan.begin(transaction))
-
-        await _breathe(plan.finish(transaction))
-        if upcoming is None or not upcoming.is_small:
-            await self._send(database, transaction)
-            return
-
-        sending = asyncio.create_task(self._send(database, transaction, upcoming), name="sake writer: sending")
-        try:
-            await asyncio.sleep(0)
-            await _breathe(upcoming.begin(_transaction.Transaction(self._keys, has_msetex=has_msetex)))
-        finally:
-            await sending
-
-    async def _write_large(self, database: Database, plan: Plan, /, *, has_msetex: bool) -> None:
+    async def _write_large(self, database: Database, plan: Plan, share: Share, /, *, has_msetex: bool) -> None:
         transaction = _transaction.Transaction(self._keys, has_msetex=has_msetex)
-        for scopes in plan.by_guild():
+        for scopes in plan.by_guild(share):
             if transaction.entries > _TRANSACTION_ENTRIES:
                 await self._send(database, transaction)
                 transaction = _transaction.Transaction(self._keys, has_msetex=has_msetex)
@@ -190,23 +197,30 @@ class BatchWriter:
 
     async def _stage(self, database: Database, scope: _transaction.Scope, /) -> str:
         staging = f"{self._keys.in_guild(scope.kind.name, scope.guild)}:staging"
-        await self._ask(database, [_transaction.pack("UNLINK", staging)])
+        await self._ask(database, [_wire.pack("UNLINK", staging)])
         for part in _parts(scope.puts):
-            store = _transaction.pack("HSET", staging, *(field for pair in part.items() for field in pair))
-            await self._ask(database, [store, _transaction.pack("PEXPIRE", staging, _STAGING_LIFETIME)])
+            store = _wire.pack_with(part.values(), "HSET", staging)
+            await self._ask(database, [store, _wire.pack("PEXPIRE", staging, _STAGING_LIFETIME)])
 
         return staging
 
-    async def _send(
-        self, database: Database, transaction: _transaction.Transaction, upcoming: Plan | None = None, /
-    ) -> None:
-        commands, reads = transaction.finish(), [] if upcoming is None else upcoming.reads()
-        about = transaction.about
-        if not about:
+    async def _send(self, database: Database, *transactions: _transaction.Transaction) -> None:
+        commands: list[bytes] = []
+        abouts: list[list[_transaction.Scope | str]] = []
+        for transaction in transactions:
+            packed = transaction.finish()
+            if transaction.about:
+                commands += packed
+                abouts.append(transaction.about)
+        if not commands:
             return
 
-        answers = await database.exchange(commands + reads, len(about) + 2 + len(reads))
-        queued, results, found = answers[1 : len(about) + 1], answers[len(about) + 1], answers[len(about) + 2 :]
+        answers = iter(await database.exchange(commands, sum(len(about) + 2 for about in abouts)))
+        for about in abouts:
+            self._check(database, about, list(itertools.islice(answers, len(about) + 2)))
+
+    def _check(self, database: Database, about: list[_transaction.Scope | str], answers: list[typing.Any], /) -> None:
+        queued, results = answers[1:-1], answers[-1]
         if isinstance(results, ReplyError):
             _check(database, [*queued, results])
             refused = [pair for pair in zip(about, queued, strict=True) if isinstance(pair[1], ReplyError)]
@@ -216,18 +230,28 @@ class BatchWriter:
                 (what, text) for what, answer in zip(about, results, strict=True) for text in _complaints(answer)
             ]
 
-        _check(database, [*(complaint for _, complaint in complaints), *found])
+        _check(database, (complaint for _, complaint in complaints))
         for what, complaint in complaints:
             self._statistics.skipped += 1
             _LOGGER.error("Changes of %s cannot be written and are skipped: %s", what, complaint)
-
-        if upcoming is not None:
-            upcoming.learn([() if isinstance(answer, ReplyError) else answer for answer in found])
 
     async def _ask(self, database: Database, commands: list[bytes], /) -> list[typing.Any]:
         answers = await database.exchange(commands, len(commands))
         _check(database, answers)
         return [() if isinstance(answer, ReplyError) else answer for answer in answers]
+
+
+def _gather(
+    *work: collections.Coroutine[typing.Any, typing.Any, None],
+) -> asyncio.Future[list[BaseException | None]]:
+    """Run something for each database."""
+    return asyncio.gather(*(asyncio.create_task(each, name="sake writer") for each in work), return_exceptions=True)
+
+
+def _check_results(results: collections.Iterable[BaseException | None], /) -> None:
+    for result in results:
+        if result is not None:
+            raise result
 
 
 async def _breathe(steps: collections.Iterator[None], /) -> None:
@@ -257,9 +281,9 @@ def _check(database: Database, answers: collections.Iterable[typing.Any], /) -> 
 def _parts(puts: dict[str, bytes], /) -> collections.Iterator[dict[str, bytes]]:
     part: dict[str, bytes] = {}
     size = 0
-    for entity, data in puts.items():
-        part[entity] = data
-        size += len(data)
+    for entity, entry in puts.items():
+        part[entity] = entry
+        size += len(entry)
         if size > _PART_BYTES:
             yield part
             part, size = {}, 0

@@ -12,18 +12,19 @@ from collections import abc as collections
 
 from ._codec import Payload
 from ._kinds import Kind
+from ._wire import Packer
+from ._wire import data_of
 
 AnyKind = Kind[typing.Any]
 
 _ENTRY_COST: typing.Final = 200
 """About what Python spends on an entry besides its bytes: its id, its slots in two dictionaries."""
 
+_MARK: typing.Final = b"$0\r\n\r\n$0\r\n\r\n"
+"""The entry of a kind without payloads."""
+
 _PATCH_COST: typing.Final = 4_000
 """About what a partial payload takes while it waits as Python objects."""
-
-
-_COMPACT: typing.Final = b"%b"
-"""Copies encoded bytes: orjson's own keep the 4 KiB they were written into for as long as they live."""
 
 
 class Lookup(enum.Enum):
@@ -80,13 +81,14 @@ class Changes:
         self.cleared: bool = False
         self.cleared_channels: set[str] = set()
         self.entries: dict[str, bytes | Patch | None] = {}
+        """Entity id → packed entry, patch, or [None][] where the entity is deleted."""
         self.is_plain: bool = True
-        """Whether all entries are bytes: nothing is deleted or patched."""
+        """Whether all entries are packed: nothing is deleted or patched."""
         self.channels: dict[str, str | None] = {}
         self.lifetimes: dict[str, int] = {}
 
     def find(self, entity: str, /) -> bytes | Patch | Lookup | None:
-        """Return the entity's new bytes or patch, [None][] if it is deleted, or what is known of it."""
+        """Return the entity's new entry or patch, [None][] if it is deleted, or what is known of it."""
         found = self.entries.get(entity, UNTOUCHED)
         if found is not UNTOUCHED:
             return found
@@ -133,7 +135,7 @@ class Changes:
         if isinstance(before, Patch):
             self.entries[entity] = before.then(patch)
         elif isinstance(before, bytes):
-            self.entries[entity] = dataclasses.replace(patch, base=before)
+            self.entries[entity] = dataclasses.replace(patch, base=data_of(before))
         elif before is not None:
             self.entries[entity] = patch
         elif patch.otherwise is not None:
@@ -184,14 +186,14 @@ class Delta:
 
     Parameters
     ----------
-    dumps
-        Encodes a payload as bytes.
+    packer
+        Packs entries.
     """
 
-    __slots__ = ("_dumps", "departures", "kinds", "owners", "parts", "since", "size")
+    __slots__ = ("_pack", "departures", "kinds", "owners", "parts", "since", "size")
 
-    def __init__(self, dumps: collections.Callable[[dict[str, typing.Any]], bytes], /) -> None:
-        self._dumps = dumps
+    def __init__(self, packer: Packer, /) -> None:
+        self._pack = packer.pack
         self.departures: list[Departure] = []
         """Applied before everything else."""
         self.kinds: dict[AnyKind, dict[str, Changes]] = {}
@@ -221,14 +223,14 @@ class Delta:
         self, kind: AnyKind, guild: str, entity: str, payload: dict[str, typing.Any], lifetime: int | None = None, /
     ) -> None:
         """Set one entity; a `lifetime` in milliseconds takes the place of the kind's own, 0 stands for none."""
-        data = _COMPACT % self._dumps(payload)
+        entry = self._pack(kind, entity, payload)
         try:
             changes = self.kinds[kind][guild]
         except KeyError:
             changes = self.changes(kind, guild)
 
-        changes.entries[entity] = data
-        self.size += len(data) + _ENTRY_COST
+        changes.entries[entity] = entry
+        self.size += len(entry) + _ENTRY_COST
         if kind.channel_of is not None:
             changes.channels[entity] = kind.channel_of(payload)
         if kind.owned:
@@ -240,8 +242,8 @@ class Delta:
 
     def replace(self, kind: AnyKind, guild: str, payloads: collections.Mapping[str, dict[str, typing.Any]], /) -> None:
         """Set these entities, by id, and drop all others of the kind in the guild."""
-        dumps = self._dumps
-        entries = {entity: _COMPACT % dumps(payload) for entity, payload in payloads.items()}
+        pack = self._pack
+        entries = {entity: pack(kind, entity, payload) for entity, payload in payloads.items()}
         channels: dict[str, str | None] = {}
         if kind.channel_of is not None:
             channels = {entity: kind.channel_of(payload) for entity, payload in payloads.items()}
@@ -271,7 +273,7 @@ class Delta:
 
     def mark(self, kind: AnyKind, entity: str, /) -> None:
         """Put an id into the set of a kind without payloads; `drop` takes it out."""
-        self.changes(kind, "").entries[entity] = b""
+        self.changes(kind, "").entries[entity] = _MARK
         self.size += _ENTRY_COST
 
     def clear(self, kind: AnyKind, guild: str, /) -> None:
@@ -294,10 +296,10 @@ class Delta:
         """Return an entity's new bytes or patch, [None][] if it is deleted, or what is known of it."""
         changes = self.kinds.get(kind, {}).get(guild)
         found = UNTOUCHED if changes is None else changes.find(entity)
-        if found is UNTOUCHED and self.departures:
-            return UNKNOWN
+        if isinstance(found, bytes):
+            return data_of(found)
 
-        return found
+        return UNKNOWN if found is UNTOUCHED and self.departures else found
 
     def touches(self, kind: AnyKind, guild: str | None = None, /) -> bool:
         """Return whether anything of this kind (in this guild) changes."""

@@ -11,7 +11,7 @@ import typing
 import hikari
 
 from . import _scans
-from . import _transaction
+from . import _wire
 from ._engine import Engine
 from ._kinds import COMPLETE_MEMBER_LISTS
 from ._kinds import GUILDS
@@ -63,7 +63,7 @@ async def look_for(engine: Engine, user_id: hikari.Snowflakeish, /) -> Sighting:
 
 
 async def _find(engine: Engine, guilds: set[str], user: str, /) -> bytes | None:
-    commands = (_transaction.pack("HGET", engine.keys.in_guild(MEMBERS.name, guild), user) for guild in guilds)
+    commands = (_wire.pack("HGET", engine.keys.in_guild(MEMBERS.name, guild), user) for guild in guilds)
     found: list[bytes | None] = await engine.reader.call(MEMBERS, *commands)
     return next((data for data in found if data is not None), None)
 

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a delta means for one database: what must be read first, and then what is written. Pure."""
+"""What deltas mean for one database: what must be read first, and then what is written. Pure."""
 
 from __future__ import annotations
 
-__all__ = ["Plan"]
+__all__ = ["Plan", "Share"]
 
 import logging
 import typing
 from collections import abc as collections
 
-from . import _transaction
+from . import _wire
 from ._codec import Codec
 from ._delta import UNKNOWN
 from ._delta import Changes
@@ -20,101 +20,101 @@ from ._kinds import Shape
 from ._statistics import Statistics
 from ._transaction import Scope
 from ._transaction import Transaction
+from ._wire import Packer
 
 AnyKind = Kind[typing.Any]
+
+Share = list[tuple[AnyKind, str, Changes]]
+"""What one delta changes in one database: kind, guild id, changes."""
 
 _LOGGER: typing.Final = logging.getLogger("sake.redis")
 
 _SMALL: typing.Final = 10_000
-"""A plan of at most so many entries is one transaction."""
+"""Changes of at most so many entries are one transaction."""
 
 
 class Plan:
-    """The changes that one delta makes in one database.
+    """The changes that some deltas make in one database.
 
     Parameters
     ----------
-    index
-        Number of the database.
     keys
         Names the keys.
     codec
-        Encodes and decodes payloads.
+        Decodes payloads.
+    packer
+        Packs entries.
     lifetimes
         Milliseconds that entries of each expiring kind live; 0 for ever.
     statistics
         Counts what cannot be used.
     """
 
-    __slots__ = ("_changes", "_codec", "_keys", "_lifetimes", "_patched", "_statistics", "_stored", "begun", "index")
+    __slots__ = ("_codec", "_keys", "_lifetimes", "_packer", "_patched", "_statistics", "packed", "settled", "shares")
 
     def __init__(
         self,
-        index: int,
         keys: Keys,
         codec: Codec,
+        packer: Packer,
         lifetimes: collections.Mapping[AnyKind, int],
         statistics: Statistics,
     ) -> None:
-        self.begun: Transaction | None = None
-        """What was packed ahead of time."""
-        self._changes: list[tuple[AnyKind, str, Changes]] = []
         self._codec = codec
         self._keys = keys
         self._lifetimes = lifetimes
-        self._patched: list[tuple[AnyKind, str, list[str]]] = []
+        self._packer = packer
+        self._patched: dict[tuple[AnyKind, str], dict[str, bytes | None]] = {}
+        """Kind and guild id → what is stored of the entities that are patched, as far as it is known."""
         self._statistics = statistics
-        self._stored: dict[tuple[AnyKind, str], bytes] | None = None
-        self.index: typing.Final = index
+        self.packed: typing.Final[list[Transaction]] = []
+        """The transaction of each share, as far as they are packed."""
+        self.settled: typing.Final[dict[tuple[AnyKind, str], list[Scope]]] = {}
+        """Kind and guild id → what its changes come to, as far as they are packed."""
+        self.shares: typing.Final[list[Share]] = []
+        """What each delta changes, in the order in which they came."""
 
-    def add(self, kind: AnyKind, guild: str, changes: Changes, /) -> None:
-        """Add the changes of one kind in one guild."""
-        self._changes.append((kind, guild, changes))
-        if not changes.is_plain:
-            found = [e for e, entry in changes.entries.items() if isinstance(entry, Patch) and entry.base is UNKNOWN]
-            if found:
-                self._patched.append((kind, guild, found))
+    def add(self, share: Share, /) -> None:
+        """Add what the next delta changes."""
+        self.shares.append(share)
+        for kind, guild, changes in share:
+            if not changes.is_plain:
+                found = [
+                    e for e, entry in changes.entries.items() if isinstance(entry, Patch) and entry.base is UNKNOWN
+                ]
+                if found:
+                    self._patched.setdefault((kind, guild), {}).update(dict.fromkeys(found))
+
+    def reads(self) -> list[bytes]:
+        """Return the commands whose answers are to be learnt before anything is packed."""
+        return [self._read(kind, guild, list(entities)) for (kind, guild), entities in self._patched.items()]
+
+    def learn(self, answers: list[collections.Sequence[bytes | None]], before: Plan | None, /) -> None:
+        """Take the answers to `reads`. What `before` writes may have come before or after they were given."""
+        for (place, entities), values in zip(self._patched.items(), answers, strict=True):
+            entities.update(zip(entities, values, strict=False))
+            for scope in () if before is None else before.settled.get(place, ()):
+                self._follow(scope, entities)
 
     @property
     def is_small(self) -> bool:
-        """Whether it fits into one transaction."""
-        return sum(len(changes.entries) for _, _, changes in self._changes) <= _SMALL
+        """Whether each share fits into one transaction."""
+        return all(sum(len(changes.entries) for _, _, changes in share) <= _SMALL for share in self.shares)
 
-    def reads(self) -> list[bytes]:
-        """Return the commands whose answers are to be learnt before writing; none if they were."""
-        if self._stored is not None:
-            return []
-
-        return [self._read(kind, guild, entities) for kind, guild, entities in self._patched]
-
-    def learn(self, answers: list[collections.Sequence[bytes | None]], /) -> None:
-        """Take the answers to `reads`."""
-        self._stored = {
-            (kind, entity): data
-            for (kind, _, entities), values in zip(self._patched, answers, strict=True)
-            for entity, data in zip(entities, values, strict=False)
-            if data is not None
-        }
-
-    def begin(self, transaction: Transaction, /) -> collections.Iterator[None]:
-        """Pack what does not depend on what is stored, step by step."""
-        self.begun = transaction
-        for kind, guild, changes in self._changes:
-            if changes.is_plain:
+    def pack(self, *, has_msetex: bool) -> collections.Iterator[None]:
+        """Pack the shares, each as a transaction, step by step."""
+        for share in self.shares:
+            transaction = Transaction(self._keys, has_msetex=has_msetex)
+            for kind, guild, changes in share:
                 transaction.add(self._settle(kind, guild, changes))
                 yield
 
-    def finish(self, transaction: Transaction, /) -> collections.Iterator[None]:
-        """Pack the rest, step by step."""
-        for kind, guild, changes in self._changes:
-            if not changes.is_plain:
-                transaction.add(self._settle(kind, guild, changes))
-                yield
+            self.packed.append(transaction)
 
-    def by_guild(self) -> collections.Iterator[list[Scope]]:
-        """Return its scopes, guild by guild."""
-        guilds: dict[str, list[tuple[AnyKind, str, Changes]]] = {}
-        for kind, guild, changes in self._changes:
+    def by_guild(self, share: Share, /) -> collections.Iterator[list[Scope]]:
+        """Return the scopes of a share, guild by guild."""
+        guilds: dict[str, Share] = {}
+        for kind, guild, changes in share:
             if kind.keyed_by_guild and not changes.cleared:
                 for entity in changes.entries:
                     guilds.setdefault(entity, []).append((kind, guild, changes.only(entity)))
@@ -126,29 +126,41 @@ class Plan:
 
     def _read(self, kind: AnyKind, guild: str, entities: list[str], /) -> bytes:
         if kind.shape is Shape.STRING:
-            return _transaction.pack("MGET", *(self._keys.single(kind.name, entity) for entity in entities))
+            return _wire.pack("MGET", *(self._keys.single(kind.name, entity) for entity in entities))
 
         key = self._keys.in_guild(kind.name, guild) if guild else self._keys.whole(kind.name)
-        return _transaction.pack("HMGET", key, *entities)
+        return _wire.pack("HMGET", key, *entities)
 
     def _settle(self, kind: AnyKind, guild: str, changes: Changes, /) -> Scope:
         lifetime = self._lifetimes.get(kind, 0)
+        patched = self._patched.get((kind, guild))
         if changes.is_plain:
-            return Scope(kind, guild, changes, lifetime, [], typing.cast("dict[str, bytes]", changes.entries), {})
+            scope = Scope(kind, guild, changes, lifetime, [], typing.cast("dict[str, bytes]", changes.entries), {})
+        else:
+            scope = Scope(kind, guild, changes, lifetime, [], {}, {})
+            for entity, entry in changes.entries.items():
+                if isinstance(entry, bytes):
+                    scope.puts[entity] = entry
+                elif isinstance(entry, Patch):
+                    self._settle_patch(scope, entity, entry, (patched or {}).get(entity))
+                elif not changes.cleared:
+                    scope.drops.append(entity)
 
-        scope = Scope(kind, guild, changes, lifetime, [], {}, {})
-        for entity, entry in changes.entries.items():
-            if isinstance(entry, bytes):
-                scope.puts[entity] = entry
-            elif isinstance(entry, Patch):
-                self._settle_patch(scope, entity, entry)
-            elif not changes.cleared:
-                scope.drops.append(entity)
-
+        if patched is not None:
+            self._follow(scope, patched)
+        self.settled.setdefault((kind, guild), []).append(scope)
         return scope
 
-    def _settle_patch(self, scope: Scope, entity: str, patch: Patch, /) -> None:
-        stored = (self._stored or {}).get((scope.kind, entity))
+    def _follow(self, scope: Scope, patched: dict[str, bytes | None], /) -> None:
+        """Take what a scope makes of patched entities for stored: what comes after it builds on that."""
+        for entity, stored in patched.items():
+            if entity in scope.changes.entries:
+                entry = scope.puts.get(entity, scope.amends.get(entity))
+                patched[entity] = None if entry is None else _wire.data_of(entry)
+            elif scope.changes.cleared or (stored is not None and self._is_cleared(scope, entity, stored)):
+                patched[entity] = None
+
+    def _settle_patch(self, scope: Scope, entity: str, patch: Patch, stored: bytes | None, /) -> None:
         try:
             if stored is not None and self._is_cleared(scope, entity, stored):
                 stored = None
@@ -157,12 +169,12 @@ class Plan:
             elif patch.base is UNKNOWN and stored is not None:
                 scope.amends[entity] = self._overlay(scope, entity, stored, patch)
             elif patch.otherwise is not None:
-                scope.puts[entity] = self._codec.dumps(dict(patch.otherwise))
+                scope.puts[entity] = self._packer.pack(scope.kind, entity, dict(patch.otherwise))
         except Exception as exc:  # noqa: BLE001 - one bad entry must not stop its neighbours
             self._statistics.skipped += 1
             where = f" of guild {scope.guild}" if scope.guild else ""
             if isinstance(patch.base, bytes):
-                scope.puts[entity] = patch.base
+                scope.puts[entity] = self._packer.pack_data(scope.kind, entity, patch.base)
             _LOGGER.error("An update of %s %s%s cannot be used and is skipped: %s", scope.kind.name, entity, where, exc)
 
     def _is_cleared(self, scope: Scope, entity: str, stored: bytes, /) -> bool:
@@ -173,4 +185,5 @@ class Plan:
         return channel_of(self._codec.load(stored, f"{scope.kind.name} {entity}")) in channels
 
     def _overlay(self, scope: Scope, entity: str, base: bytes, patch: Patch, /) -> bytes:
-        return self._codec.dumps({**self._codec.load(base, f"{scope.kind.name} {entity}"), **patch.over})
+        whole = {**self._codec.load(base, f"{scope.kind.name} {entity}"), **patch.over}
+        return self._packer.pack(scope.kind, entity, whole)

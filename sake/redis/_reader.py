@@ -13,7 +13,7 @@ from collections import abc as collections
 
 from sake import errors
 
-from . import _transaction
+from . import _wire
 from ._codec import Codec
 from ._connections import Connections
 from ._connections import Database
@@ -234,9 +234,7 @@ class Reader:
             places.append((request, (command, key), len(group)))
             group += fields
 
-        packed = [
-            _transaction.pack(command, *((key,) if key else ()), *fields) for (command, key), fields in groups.items()
-        ]
+        packed = [_wire.pack(command, *((key,) if key else ()), *fields) for (command, key), fields in groups.items()]
         answers = dict(zip(groups, await database.exchange(packed, len(packed)), strict=True))
         for request, place, start in places:
             answer = answers[place]

@@ -20,7 +20,7 @@ import re
 import typing
 from collections import abc as collections
 
-from . import _transaction
+from . import _wire
 from ._engine import Engine
 from ._iterators import Window
 from ._kinds import Kind
@@ -55,7 +55,7 @@ async def in_all(engine: Engine, kind: AnyKind, window_size: int, /) -> collecti
     if kind.shape is Shape.STRING:
         async for names in _scan(engine, kind, window_size):
             keys = [engine.keys.single(kind.name, name) for name in names]
-            (values,) = await engine.reader.call(kind, _transaction.pack("MGET", *keys))
+            (values,) = await engine.reader.call(kind, _wire.pack("MGET", *keys))
             yield "", [value for value in values if value is not None]
     elif kind.shape is Shape.HASH:
         async for values in _hash(engine, kind, engine.keys.whole(kind.name), window_size):
@@ -79,7 +79,7 @@ async def in_channel(
     await engine.reader.settle(kind)
     for guild, group in (await _places(engine, kind, channel)).items():
         for entities in _chunks(group, window_size):
-            command = _transaction.pack("HMGET", engine.keys.in_guild(kind.name, guild), *entities)
+            command = _wire.pack("HMGET", engine.keys.in_guild(kind.name, guild), *entities)
             (values,) = await engine.reader.call(kind, command)
             yield guild, [value for value in values if value is not None]
 
@@ -123,7 +123,7 @@ async def ids(engine: Engine, kind: AnyKind, /) -> collections.AsyncIterator[lis
             yield names
     else:
         command = "SMEMBERS" if kind.shape is Shape.SET else "HKEYS"
-        (members,) = await engine.reader.call(kind, _transaction.pack(command, engine.keys.whole(kind.name)))
+        (members,) = await engine.reader.call(kind, _wire.pack(command, engine.keys.whole(kind.name)))
         yield [member.decode() for member in members if member.isdigit()]
 
 
@@ -133,7 +133,7 @@ async def guilds_of_channel(engine: Engine, kind: AnyKind, channel: str, /) -> l
 
 
 async def _places(engine: Engine, kind: AnyKind, channel: str, /) -> dict[str, list[bytes]]:
-    (found,) = await engine.reader.call(kind, _transaction.pack("HGETALL", engine.keys.in_channel(kind.name, channel)))
+    (found,) = await engine.reader.call(kind, _wire.pack("HGETALL", engine.keys.in_channel(kind.name, channel)))
     places: dict[str, list[bytes]] = {}
     for entity, guild in zip(found[::2], found[1::2], strict=True):
         places.setdefault(guild.decode(), []).append(entity)
@@ -142,13 +142,13 @@ async def _places(engine: Engine, kind: AnyKind, channel: str, /) -> dict[str, l
 
 
 async def _length(engine: Engine, kind: AnyKind, key: str, /) -> int:
-    (length,) = await engine.reader.call(kind, _transaction.pack("HLEN", key))
+    (length,) = await engine.reader.call(kind, _wire.pack("HLEN", key))
     return int(length)
 
 
 async def _lengths(engine: Engine, kind: AnyKind, guilds: list[str], /) -> list[int]:
     return await engine.reader.call(
-        kind, *(_transaction.pack("HLEN", engine.keys.in_guild(kind.name, guild)) for guild in guilds)
+        kind, *(_wire.pack("HLEN", engine.keys.in_guild(kind.name, guild)) for guild in guilds)
     )
 
 
@@ -156,14 +156,14 @@ async def _hash(
     engine: Engine, kind: AnyKind, key: str, window_size: int, /
 ) -> collections.AsyncIterator[collections.Iterable[bytes]]:
     if await _length(engine, kind, key) <= window_size:
-        (values,) = await engine.reader.call(kind, _transaction.pack("HVALS", key))
+        (values,) = await engine.reader.call(kind, _wire.pack("HVALS", key))
         yield values
         return
 
     seen: set[bytes] = set()
     cursor = b"0"
     while True:
-        command = _transaction.pack("HSCAN", key, cursor, "COUNT", window_size)
+        command = _wire.pack("HSCAN", key, cursor, "COUNT", window_size)
         ((cursor, found),) = await engine.reader.call(kind, command)
         window = {name: value for name, value in zip(found[::2], found[1::2], strict=True) if name not in seen}
         seen.update(window)
@@ -196,12 +196,12 @@ async def _values(engine: Engine, kind: AnyKind, guilds: list[str], /) -> list[W
     if not guilds:
         return []
 
-    commands = [_transaction.pack("HVALS", engine.keys.in_guild(kind.name, guild)) for guild in guilds]
+    commands = [_wire.pack("HVALS", engine.keys.in_guild(kind.name, guild)) for guild in guilds]
     return list(zip(guilds, await engine.reader.call(kind, *commands), strict=True))
 
 
 async def known_guilds(engine: Engine, kind: AnyKind, /) -> collections.AsyncIterator[list[str]]:
-    (members,) = await engine.reader.call(kind, _transaction.pack("SMEMBERS", engine.keys.guilds(kind.name)))
+    (members,) = await engine.reader.call(kind, _wire.pack("SMEMBERS", engine.keys.guilds(kind.name)))
     for group in _chunks(members, _GUILDS_AT_ONCE):
         yield [guild.decode() for guild in group if guild.isdigit()]
 
@@ -211,9 +211,7 @@ async def _scan(engine: Engine, kind: AnyKind, window_size: int, /) -> collectio
     seen: set[bytes] = set()
     cursor = b"0"
     while True:
-        command = _transaction.pack(
-            "SCAN", cursor, "MATCH", prefix + b"*", "COUNT", max(window_size, 100), "TYPE", "string"
-        )
+        command = _wire.pack("SCAN", cursor, "MATCH", prefix + b"*", "COUNT", max(window_size, 100), "TYPE", "string")
         ((cursor, keys),) = await engine.reader.call(kind, command)
         names = {key[len(prefix) :] for key in keys} - seen
         names = {name for name in names if (name.isdigit() if kind.numeric else _CODE.fullmatch(name))}

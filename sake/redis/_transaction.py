@@ -8,7 +8,7 @@ depends on what is stored (the channel an entity was in, the ids that a replacem
 
 from __future__ import annotations
 
-__all__ = ["SOURCE", "Scope", "Transaction", "pack"]
+__all__ = ["SOURCE", "Scope", "Transaction"]
 
 import dataclasses
 import itertools
@@ -19,6 +19,10 @@ from ._delta import Changes
 from ._keys import Keys
 from ._kinds import Kind
 from ._kinds import Shape
+from ._wire import Argument
+from ._wire import bulk
+from ._wire import name_of
+from ._wire import pack
 
 AnyKind = Kind[typing.Any]
 
@@ -187,8 +191,6 @@ end
 return failed
 """
 
-_Argument = bytes | str | int
-
 _NAMED: typing.Final = 3
 """How many entities an error names."""
 
@@ -204,30 +206,18 @@ class Scope:
     """Milliseconds that entries of the kind live; 0 for ever."""
     drops: list[str]
     puts: dict[str, bytes]
+    """Entity id → packed entry."""
     amends: dict[str, bytes]
+    """The same."""
 
     def size(self) -> int:
-        """Return how many bytes the values take."""
+        """Return how many bytes the entries take."""
         return sum(map(len, self.puts.values()))
 
     def __str__(self) -> str:
         names = list(itertools.islice(self.changes.entries, _NAMED + 1))
         listed = ", ".join(names[:_NAMED]) + (" …" if len(names) > _NAMED else "")
         return f"{self.kind.name} {listed}" + (f" of guild {self.guild}" if self.guild else "")
-
-
-def _bulk(argument: _Argument, /) -> bytes:
-    if isinstance(argument, str):
-        argument = argument.encode()
-    elif isinstance(argument, int):
-        argument = b"%d" % argument
-
-    return b"$%d\r\n%b\r\n" % (len(argument), argument)
-
-
-def pack(*arguments: _Argument) -> bytes:
-    """Return one command as the server reads it."""
-    return b"*%d\r\n" % len(arguments) + b"".join(map(_bulk, arguments))
 
 
 _MULTI: typing.Final = pack("MULTI")
@@ -243,26 +233,18 @@ class _Command:
 
     __slots__ = ("about", "count", "parts")
 
-    def __init__(self, about: Scope | str, *arguments: _Argument) -> None:
+    def __init__(self, about: Scope | str, *arguments: Argument) -> None:
         self.about = about
         self.count = len(arguments)
-        self.parts: list[bytes] = [*map(_bulk, arguments)]
+        self.parts: list[bytes] = [*map(bulk, arguments)]
 
-    def add(self, *arguments: _Argument) -> None:
-        self.parts += map(_bulk, arguments)
+    def add(self, *arguments: Argument) -> None:
+        self.parts += map(bulk, arguments)
         self.count += len(arguments)
 
-    def add_fields(self, fields: collections.Iterable[tuple[str, bytes]], /) -> None:
-        packed = [
-            b"$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(name := field.encode()), name, len(data), data)
-            for field, data in fields
-        ]
-        self.parts += packed
-        self.count += 2 * len(packed)
-
-    def add_strings(self, strings: collections.Mapping[bytes, bytes], /) -> None:
-        self.parts += itertools.chain.from_iterable(strings.items())
-        self.count += 2 * len(strings)
+    def add_entries(self, entries: collections.Collection[bytes], /) -> None:
+        self.parts += entries
+        self.count += 2 * len(entries)
 
     def finish(self) -> list[bytes]:
         return [b"*%d\r\n" % self.count, *self.parts]
@@ -284,7 +266,7 @@ class Transaction:
         self._keys = keys
         self._owners: dict[str, _Command] = {}
         self._script = _Command("removals and lookups", "EVAL", SOURCE, 0)
-        self._strings: dict[int, dict[bytes, bytes]] = {}
+        self._strings: dict[int, list[bytes]] = {}
         self.about: list[Scope | str] = []
         """After `finish`: what each command between `MULTI` and `EXEC` is about."""
         self.entries: int = 0
@@ -315,9 +297,9 @@ class Transaction:
             self._add_strings(scope)
         elif len(scope.puts) < _MANY and (indexed or not scope.changes.cleared):
             self._script.add("put", self._hash(scope), 2 * len(scope.puts))
-            self._script.add_fields(scope.puts.items())
+            self._script.add_entries(scope.puts.values())
         else:
-            self._command(scope, "HSET", self._hash(scope)).add_fields(scope.puts.items())
+            self._command(scope, "HSET", self._hash(scope)).add_entries(scope.puts.values())
         if indexed:
             self._add_lookups(scope)
 
@@ -335,41 +317,41 @@ class Transaction:
 
         if self._script.count > _EMPTY_SCRIPT:
             commands.insert(0, self._script)
-        for lifetime, strings in self._strings.items():
-            commands += self._finish_strings(lifetime, strings)
+        for lifetime, entries in self._strings.items():
+            commands += self._finish_strings(lifetime, entries)
 
         self.about = [command.about for command in commands]
         return [_MULTI, *itertools.chain.from_iterable(command.finish() for command in commands), _EXEC]
 
-    def _finish_strings(self, lifetime: int, strings: dict[bytes, bytes], /) -> list[_Command]:
+    def _finish_strings(self, lifetime: int, entries: list[bytes], /) -> list[_Command]:
         about = "entries with a lifetime"
         if lifetime and self._has_msetex:
-            command = _Command(about, "MSETEX", len(strings))
-            command.add_strings(strings)
+            command = _Command(about, "MSETEX", len(entries))
+            command.add_entries(entries)
             command.add("PX", lifetime)
             return [command]
 
         command = _Command(about, "MSET")
-        command.add_strings(strings)
+        command.add_entries(entries)
         if not lifetime:
             return [command]
 
-        expire = _Command(about, "EVAL", SOURCE, 0, "expire", lifetime, len(strings))
-        expire.parts += strings
-        expire.count += len(strings)
+        expire = _Command(about, "EVAL", SOURCE, 0, "expire", lifetime, len(entries))
+        expire.parts += map(name_of, entries)
+        expire.count += len(entries)
         return [command, expire]
 
     def _hash(self, scope: Scope, /) -> str:
         name, guild = scope.kind.name, scope.guild
         return self._keys.in_guild(name, guild) if guild else self._keys.whole(name)
 
-    def _command(self, scope: Scope, *arguments: _Argument) -> _Command:
+    def _command(self, scope: Scope, *arguments: Argument) -> _Command:
         command = _Command(scope, *arguments)
         self._commands.append(command)
         return command
 
     def _add_scripted(self, scope: Scope, /) -> None:
-        steps: list[_Argument] = []
+        steps: list[Argument] = []
         if scope.changes.cleared:
             steps.append("clear")
         for channel in scope.changes.cleared_channels:
@@ -408,27 +390,20 @@ class Transaction:
 
     def _add_amends(self, scope: Scope, /) -> None:
         if scope.kind.shape is Shape.STRING:
-            keys = (self._keys.single(scope.kind.name, entity) for entity in scope.amends)
             self._script.add("renew", 2 * len(scope.amends))
-            self._script.add_fields(zip(keys, scope.amends.values(), strict=True))
         else:
             self._script.add("amend", self._hash(scope), 2 * len(scope.amends))
-            self._script.add_fields(scope.amends.items())
+
+        self._script.add_entries(scope.amends.values())
 
     def _add_strings(self, scope: Scope, /) -> None:
-        prefix = self._keys.single(scope.kind.name, "").encode()
-        packed = {
-            b"$%d\r\n%b\r\n" % (len(key := prefix + entity.encode()), key): b"$%d\r\n%b\r\n" % (len(data), data)
-            for entity, data in scope.puts.items()
-        }
         lifetimes = scope.changes.lifetimes
         if not lifetimes:
-            self._strings.setdefault(scope.lifetime, {}).update(packed)
+            self._strings.setdefault(scope.lifetime, []).extend(scope.puts.values())
             return
 
-        for entity, (key, value) in zip(scope.puts, packed.items(), strict=True):
-            own = lifetimes.get(entity)
-            self._strings.setdefault(scope.lifetime if own is None else own, {})[key] = value
+        for entity, entry in scope.puts.items():
+            self._strings.setdefault(lifetimes.get(entity, scope.lifetime), []).append(entry)
 
     def _add_lookups(self, scope: Scope, /) -> None:
         name = scope.kind.name
@@ -436,7 +411,8 @@ class Transaction:
         if scope.kind.owned:
             if name not in self._owners:
                 self._owners[name] = _Command(f"guilds of {name} entries", "HSET", self._keys.owners(name))
-            self._owners[name].add_fields(dict.fromkeys(scope.puts, scope.guild.encode()).items())
+            guild = bulk(scope.guild)
+            self._owners[name].add_entries([bulk(entity) + guild for entity in scope.puts])
 
     def _add_marks(self, scope: Scope, /) -> None:
         key = self._keys.whole(scope.kind.name)

@@ -25,6 +25,7 @@ from ._delta import Patch
 from ._keys import Keys
 from ._kinds import Kind
 from ._statistics import Statistics
+from ._wire import Packer
 
 AnyKind = Kind[typing.Any]
 
@@ -32,6 +33,9 @@ _LOGGER: typing.Final = logging.getLogger("sake.redis")
 
 _BATCH_BYTES: typing.Final = 1_048_576
 """A delta that takes more than this is closed, and the next one begins."""
+
+_EXCHANGE_BYTES: typing.Final = 8_388_608
+"""So many bytes of closed deltas are sent to the server in one go."""
 
 _LINGER: typing.Final = 0.002
 """Seconds for which a change waits for company, unless somebody waits for it."""
@@ -69,9 +73,9 @@ class Writer:
         backlog_limit: int,
         statistics: Statistics,
     ) -> None:
-        self._batches = _batch.BatchWriter(connections, layout, keys, codec, lifetimes, statistics)
+        self._packer = Packer(keys, codec.dumps)
+        self._batches = _batch.BatchWriter(connections, layout, keys, codec, self._packer, lifetimes, statistics)
         self._closed: deque[Delta] = deque()
-        self._dumps = codec.dumps
         self._has_dropped = False
         self._failure: errors.BackendError | None = None
         self._kinds = tuple(layout)
@@ -81,14 +85,16 @@ class Writer:
         self._batch_bytes = min(_BATCH_BYTES, max(backlog_limit // 8, 1))
         self._number_cut = 0
         self._number_written = 0
-        self.delta = Delta(codec.dumps)
+        self.delta = Delta(self._packer)
         """The delta to describe the next event in; call `changed` after that."""
         self._statistics = statistics
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
-        self._writing: Delta | None = None
+        self._following: list[Delta] = []
+        """What is prepared while something is being written."""
+        self._writing: list[Delta] = []
 
     def start(self) -> None:
         """Start to write."""
@@ -108,14 +114,14 @@ class Writer:
     @property
     def is_idle(self) -> bool:
         """Whether everything described is written."""
-        return self._writing is None and not self._closed and not self.delta
+        return not (self._writing or self._following or self._closed or self.delta)
 
     def cut(self) -> None:
         """Let the next change begin a new delta."""
         if self.delta:
             self._closed.append(self.delta)
             self._number_cut += 1
-            self.delta = Delta(self._dumps)
+            self.delta = Delta(self._packer)
 
     def find(self, kind: AnyKind, guild: str, entity: str, /) -> bytes | Patch | Lookup | None:
         """Return what the newest unwritten change of an entity makes of it: see `Delta.find`."""
@@ -141,8 +147,8 @@ class Writer:
     def _unwritten(self) -> collections.Iterator[Delta]:
         yield self.delta
         yield from reversed(self._closed)
-        if self._writing is not None:
-            yield self._writing
+        yield from reversed(self._following)
+        yield from reversed(self._writing)
 
     async def flush(self) -> None:
         """Wait until all that was described so far is written.
@@ -187,7 +193,7 @@ class Writer:
             self._resolve(errors.ClosedClient("The client was closed"))
 
     def _linger(self) -> None:
-        if self._writing is None and self._timer is None:
+        if not self._writing and self._timer is None:
             self._timer = self._loop.call_later(_LINGER, self._wake.set)
 
     async def _run(self) -> None:
@@ -198,16 +204,17 @@ class Writer:
                 self._timer.cancel()
                 self._timer = None
             self.cut()
-            while self._closed:
+            while self._following or self._closed:
                 await self._write_next()
             if self.delta:
                 self._linger()
 
     async def _write_next(self) -> None:
-        self._writing = delta = self._closed.popleft()
+        self._writing = self._following or self._take()
+        self._following = self._take()
         for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
             try:
-                await self._batches.write(delta, self._closed[0] if self._closed else None)
+                await self._batches.write(self._writing, self._following)
                 break
             except errors.BackendError as exc:
                 self._fail(exc)
@@ -216,37 +223,54 @@ class Writer:
                 await asyncio.sleep(pause)
                 self._is_paused = False
                 self.cut()
-                self._merge(delta)
+                self._merge()
             except Exception:
-                _LOGGER.exception(
-                    "A batch of %s changes cannot be written and is skipped: this is a bug", delta.count()
-                )
-                self._statistics.skipped += delta.count()
+                count = sum(delta.count() for delta in self._writing)
+                _LOGGER.exception("A batch of %s changes cannot be written and is skipped: this is a bug", count)
+                self._statistics.skipped += count
                 break
 
-        self._writing = None
-        self._number_written += delta.parts
-        self._succeed(delta)
+        written, self._writing = self._writing, []
+        self._number_written += sum(delta.parts for delta in written)
+        self._succeed(written)
         self._resolve(None)
 
-    def _merge(self, delta: Delta, /) -> None:
-        while self._closed:
-            delta.then(self._closed.popleft(), self._kinds)
+    def _take(self) -> list[Delta]:
+        """Take as much of what is closed as is written in one go."""
+        taken: list[Delta] = []
+        size = 0
+        while self._closed and (not taken or not self._closed[0].departures):
+            size += self._closed[0].size
+            if taken and size > _EXCHANGE_BYTES:
+                break
+            taken.append(self._closed.popleft())
+
+        return taken
+
+    def _merge(self) -> None:
+        """Make one delta of what is being written and all that waits."""
+        merged, *following = itertools.chain(self._writing, self._following, self._closed)
+        for delta in following:
+            merged.then(delta, self._kinds)
+
+        self._writing, self._following = [merged], []
+        self._closed.clear()
 
     def _bound(self) -> None:
-        writing = 0 if self._writing is None else self._writing.size
-        if writing + sum(delta.size for delta in self._closed) <= self._limit:
+        fixed = sum(delta.size for delta in (*self._writing, *self._following))
+        if fixed + sum(delta.size for delta in self._closed) <= self._limit:
             return
 
-        if self._is_paused and self._writing is not None:
-            self._merge(self._writing)
-            self._shrink(self._writing, self._limit)
-        elif len(self._closed) > 1:
-            # What is being written must stay as it is, and so must the next, which may be packed already.
-            following, waiting = self._closed.popleft(), self._closed.popleft()
-            self._merge(waiting)
-            self._closed.extend((following, waiting))
-            self._shrink(waiting, max(self._limit - writing - following.size, 0))
+        if self._is_paused:
+            self._merge()
+            self._shrink(self._writing[0], self._limit)
+        elif self._closed:
+            # What is on its way must stay as it is.
+            first, *later = self._closed
+            for delta in later:
+                first.then(delta, self._kinds)
+            self._closed = deque([first])
+            self._shrink(first, max(self._limit - fixed, 0))
 
     def _shrink(self, delta: Delta, limit: int, /) -> None:
         if delta.size > limit:
@@ -276,17 +300,17 @@ class Writer:
         self._statistics.backlog = sum(delta.size for delta in self._unwritten())
         self._resolve(exc)
 
-    def _succeed(self, delta: Delta, /) -> None:
+    def _succeed(self, written: list[Delta], /) -> None:
         if self._failure is not None:
             _LOGGER.warning("The server is back: what was kept has been written")
             self._failure = None
 
         self._has_dropped = False
-        self._statistics.batches += 1
+        self._statistics.batches += len(written)
         self._statistics.is_away = False
         self._statistics.backlog = sum(waiting.size for waiting in self._unwritten())
-        if delta.since:
-            self._statistics.lag = self._loop.time() - delta.since
+        if written[0].since:
+            self._statistics.lag = self._loop.time() - written[0].since
 
     def _resolve(self, exc: errors.SakeException | None, /) -> None:
         waiting: list[tuple[int, asyncio.Future[None]]] = []

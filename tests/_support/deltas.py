@@ -13,7 +13,9 @@ import orjson
 from hypothesis import strategies
 
 from sake.redis import _delta
+from sake.redis import _keys
 from sake.redis import _kinds
+from sake.redis import _wire
 
 Payload = dict[str, typing.Any]
 Kind = _kinds.Kind[typing.Any]
@@ -22,6 +24,7 @@ Entry = tuple[Payload, int | None]
 
 SETTINGS: typing.Final = hypothesis.settings(deadline=None, max_examples=50)
 
+PACKER: typing.Final = _wire.Packer(_keys.Keys(), orjson.dumps)
 SHARD_COUNT: typing.Final = 2
 GUILDS: typing.Final = tuple(str(number << 22) for number in (1, 2, 3))
 CHANNELS: typing.Final = {guild: tuple(f"9{guild}{number}" for number in (1, 2)) for guild in GUILDS}
@@ -241,7 +244,7 @@ def _apply_entry(
     if entry is None:
         model.of(kind, guild).pop(entity, None)
     elif isinstance(entry, bytes):
-        model.set(kind, guild, entity, read(entry), lifetime)
+        model.set(kind, guild, entity, read(_wire.data_of(entry)), lifetime)
     elif entry.base is _delta.UNKNOWN:
         model.patch(kind, guild, entity, dict(entry.over), None if entry.otherwise is None else dict(entry.otherwise))
     elif isinstance(entry.base, bytes):
@@ -251,16 +254,21 @@ def _apply_entry(
 
 
 def read(data: bytes, /) -> Payload:
-    """Decode what a delta holds; a mark holds nothing."""
+    """Decode what a delta says of an entity; a mark holds nothing."""
     return orjson.loads(data) if data else {}
+
+
+def new() -> _delta.Delta:
+    """Make an empty delta."""
+    return _delta.Delta(PACKER)
 
 
 def describe(changes: collections.Iterable[Change], /) -> list[_delta.Delta]:
     """Describe changes as a writer's events do: a shard that says which guilds it has begins a new delta."""
-    deltas = [_delta.Delta(orjson.dumps)]
+    deltas = [new()]
     for change in changes:
         if isinstance(change, Depart) and deltas[-1]:
-            deltas.append(_delta.Delta(orjson.dumps))
+            deltas.append(new())
         change.describe(deltas[-1])
 
     return deltas

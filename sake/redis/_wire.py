@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What goes over the wire: commands and entries as the server reads them. Pure."""
+
+from __future__ import annotations
+
+__all__ = ["Argument", "Packer", "bulk", "data_of", "name_of", "pack", "pack_with"]
+
+import typing
+from collections import abc as collections
+
+from ._keys import Keys
+from ._kinds import Kind
+from ._kinds import Shape
+
+AnyKind = Kind[typing.Any]
+
+Argument = bytes | str | int
+
+_ENTRY: typing.Final = b"$%d\r\n%b\r\n$%d\r\n%b\r\n"
+
+
+def bulk(argument: Argument, /) -> bytes:
+    """Return one argument of a command."""
+    if isinstance(argument, str):
+        argument = argument.encode()
+    elif isinstance(argument, int):
+        argument = b"%d" % argument
+
+    return b"$%d\r\n%b\r\n" % (len(argument), argument)
+
+
+def pack(*arguments: Argument) -> bytes:
+    """Return one command."""
+    return b"*%d\r\n" % len(arguments) + b"".join(map(bulk, arguments))
+
+
+def pack_with(entries: collections.Collection[bytes], /, *arguments: Argument) -> bytes:
+    """Return one command whose last arguments are those of packed entries."""
+    return b"*%d\r\n%b%b" % (
+        len(arguments) + 2 * len(entries),
+        b"".join(map(bulk, arguments)),
+        b"".join(entries),
+    )
+
+
+def name_of(entry: bytes, /) -> bytes:
+    """Return the first of an entry's two arguments, packed: its field, or its key."""
+    end = entry.index(b"\r")
+    return entry[: end + 4 + int(entry[1:end])]
+
+
+def data_of(entry: bytes, /) -> bytes:
+    """Return the second of an entry's two arguments: its payload."""
+    end = entry.index(b"\r")
+    return entry[entry.index(b"\n", end + 4 + int(entry[1:end])) + 1 : -2]
+
+
+class Packer:
+    """Packs entries: two arguments each, which are field and value of a hash, or key and value where it is a string.
+
+    That is done once, when an entry is described. What it is then written with is joined from these.
+
+    Parameters
+    ----------
+    keys
+        Names the keys.
+    dumps
+        Encodes payloads.
+    """
+
+    __slots__ = ("_dumps", "_prefixes")
+
+    def __init__(self, keys: Keys, dumps: collections.Callable[[dict[str, typing.Any]], bytes], /) -> None:
+        self._dumps = dumps
+        self._prefixes: dict[AnyKind, bytes] = _Prefixes(keys)
+
+    def pack(self, kind: AnyKind, entity: str, payload: dict[str, typing.Any], /) -> bytes:
+        """Return the entry of a payload."""
+        name, data = self._prefixes[kind] + entity.encode(), self._dumps(payload)
+        # This copies the encoded bytes, too: orjson's own keep the 4 KiB they were written into while they live.
+        return _ENTRY % (len(name), name, len(data), data)
+
+    def pack_data(self, kind: AnyKind, entity: str, data: bytes, /) -> bytes:
+        """Return the entry of an encoded payload."""
+        name = self._prefixes[kind] + entity.encode()
+        return _ENTRY % (len(name), name, len(data), data)
+
+
+class _Prefixes(dict[AnyKind, bytes]):
+    """What goes before the id in the names of a kind's entries."""
+
+    def __init__(self, keys: Keys, /) -> None:
+        super().__init__()
+        self._keys = keys
+
+    def __missing__(self, kind: AnyKind, /) -> bytes:
+        prefix = self[kind] = self._keys.single(kind.name, "").encode() if kind.shape is Shape.STRING else b""
+        return prefix
