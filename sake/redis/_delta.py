@@ -190,10 +190,11 @@ class Delta:
         Packs entries.
     """
 
-    __slots__ = ("_pack", "departures", "kinds", "owners", "parts", "since", "size")
+    __slots__ = ("_pack", "_pack_all", "departures", "kinds", "owners", "parts", "since", "size")
 
     def __init__(self, packer: Packer, /) -> None:
         self._pack = packer.pack
+        self._pack_all = packer.pack_all
         self.departures: list[Departure] = []
         """Applied before everything else."""
         self.kinds: dict[AnyKind, dict[str, Changes]] = {}
@@ -240,10 +241,19 @@ class Delta:
         elif changes.lifetimes:
             changes.lifetimes.pop(entity, None)
 
+    def put_all(self, kind: AnyKind, guild: str, payloads: collections.Mapping[str, dict[str, typing.Any]], /) -> None:
+        """Set these entities, by id, of a kind that is neither owned nor found by channel."""
+        entries = self._pack_all(kind, payloads)
+        changes = self.changes(kind, guild)
+        changes.entries.update(entries)
+        for entity in entries if changes.lifetimes else ():
+            changes.lifetimes.pop(entity, None)
+
+        self.size += sum(map(len, entries.values())) + _ENTRY_COST * len(entries)
+
     def replace(self, kind: AnyKind, guild: str, payloads: collections.Mapping[str, dict[str, typing.Any]], /) -> None:
         """Set these entities, by id, and drop all others of the kind in the guild."""
-        pack = self._pack
-        entries = {entity: pack(kind, entity, payload) for entity, payload in payloads.items()}
+        entries = self._pack_all(kind, payloads)
         channels: dict[str, str | None] = {}
         if kind.channel_of is not None:
             channels = {entity: kind.channel_of(payload) for entity, payload in payloads.items()}

@@ -130,9 +130,7 @@ class MemberCache(ResourceClient, abc.MemberCache):
     @on("GUILD_MEMBERS_CHUNK")
     def _plan_members_chunk(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
         guild, members = str(payload["guild_id"]), payload["members"]
-        for member in members:
-            delta.put(MEMBERS, guild, str(member["user"]["id"]), member)
-
+        delta.put_all(MEMBERS, guild, {str(member["user"]["id"]): member for member in members})
         request = guild, str(payload.get("nonce") or "")
         chunks = self._chunks.setdefault(request, {})
         chunks[payload["chunk_index"]] = len(members)

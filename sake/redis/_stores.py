@@ -23,6 +23,7 @@ __all__ = [
     "iter_ids",
     "key_of",
     "put_user",
+    "put_users",
     "replace",
     "text",
     "write",
@@ -73,6 +74,13 @@ def put_user(delta: Delta, user: Payload | None, /) -> None:
     """Set a user, where the payload is a whole one."""
     if user and is_complete_user(user):
         delta.put(USERS, "", str(user["id"]), dict(user))
+
+
+def put_users(delta: Delta, items: collections.Iterable[Payload], /) -> None:
+    """Set the users of members, emojis or other things that have one, where they are whole."""
+    users = {str(user["id"]): user for item in items if (user := item.get("user")) and is_complete_user(user)}
+    if users:
+        delta.put_all(USERS, "", users)
 
 
 def key_of(payload: Payload, name: str, /) -> str:

@@ -98,8 +98,7 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
     @on("GUILD_CREATE", "GUILD_UPDATE", "GUILD_MEMBERS_CHUNK", "GUILD_EMOJIS_UPDATE", "GUILD_STICKERS_UPDATE")
     def _plan_users_in_lists(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
         for name in _WITH_USERS:
-            for item in payload.get(name) or ():
-                _stores.put_user(delta, item.get("user"))
+            _stores.put_users(delta, payload.get(name) or ())
 
     @on("MESSAGE_CREATE", "MESSAGE_UPDATE")
     def _plan_users_of_message(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:

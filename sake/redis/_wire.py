@@ -5,6 +5,7 @@ from __future__ import annotations
 
 __all__ = ["Argument", "Packer", "bulk", "data_of", "name_of", "pack", "pack_with"]
 
+import functools
 import typing
 from collections import abc as collections
 
@@ -16,7 +17,18 @@ AnyKind = Kind[typing.Any]
 
 Argument = bytes | str | int
 
-_ENTRY: typing.Final = b"$%d\r\n%b\r\n$%d\r\n%b\r\n"
+_END: typing.Final = b"\r\n"
+
+
+# To format a number takes longer than all else that is done for an entry.
+@functools.lru_cache(8_192)
+def _size(size: int, /) -> bytes:
+    return b"$%d\r\n" % size
+
+
+def _entry(name: bytes, data: bytes, /) -> bytes:
+    # Copies the encoded bytes, too: orjson's own keep the 4 KiB they were written into for as long as they live.
+    return b"".join((_size(len(name)), name, _END, _size(len(data)), data, _END))
 
 
 def bulk(argument: Argument, /) -> bytes:
@@ -26,7 +38,7 @@ def bulk(argument: Argument, /) -> bytes:
     elif isinstance(argument, int):
         argument = b"%d" % argument
 
-    return b"$%d\r\n%b\r\n" % (len(argument), argument)
+    return _size(len(argument)) + argument + _END
 
 
 def pack(*arguments: Argument) -> bytes:
@@ -76,14 +88,16 @@ class Packer:
 
     def pack(self, kind: AnyKind, entity: str, payload: dict[str, typing.Any], /) -> bytes:
         """Return the entry of a payload."""
-        name, data = self._prefixes[kind] + entity.encode(), self._dumps(payload)
-        # This copies the encoded bytes, too: orjson's own keep the 4 KiB they were written into while they live.
-        return _ENTRY % (len(name), name, len(data), data)
+        return _entry(self._prefixes[kind] + entity.encode(), self._dumps(payload))
+
+    def pack_all(self, kind: AnyKind, payloads: collections.Mapping[str, dict[str, typing.Any]], /) -> dict[str, bytes]:
+        """Return the entries of payloads by id."""
+        prefix, dumps = self._prefixes[kind], self._dumps
+        return {entity: _entry(prefix + entity.encode(), dumps(payload)) for entity, payload in payloads.items()}
 
     def pack_data(self, kind: AnyKind, entity: str, data: bytes, /) -> bytes:
         """Return the entry of an encoded payload."""
-        name = self._prefixes[kind] + entity.encode()
-        return _ENTRY % (len(name), name, len(data), data)
+        return _entry(self._prefixes[kind] + entity.encode(), data)
 
 
 class _Prefixes(dict[AnyKind, bytes]):
