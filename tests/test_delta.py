@@ -213,6 +213,20 @@ def test_changes_of_one_entity_take_one_place_and_the_last_counts() -> None:
     assert delta.find(_kinds.MEMBERS, GUILD, "5") == orjson.dumps({"nick": "99"})
 
 
+def test_to_set_many_is_to_set_one_after_the_other() -> None:
+    payloads = {str(number): {"id": str(number)} for number in range(3)}
+    delta, expected = deltas.new(), deltas.new()
+    for described in (delta, expected):
+        described.put(_kinds.USERS, "", "1", {"id": "1", "username": "old"}, 5_000)
+    delta.put_all(_kinds.USERS, "", payloads)
+    for user, payload in payloads.items():
+        expected.put(_kinds.USERS, "", user, payload)
+
+    assert _entries(delta) == _entries(expected)
+    assert delta.changes(_kinds.USERS, "").lifetimes == expected.changes(_kinds.USERS, "").lifetimes == {}
+    assert delta.size == expected.size
+
+
 def test_a_burst_of_partial_updates_ends_on_the_last() -> None:
     delta = deltas.new()
     delta.put(_kinds.MESSAGES, "", "5", {"id": "5", "content": "", "pinned": False})

@@ -102,7 +102,9 @@ class BatchWriter:
 
             _check_results(await sending)
         finally:
-            sending.cancel()
+            if sending.cancel():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await sending
 
     async def _prepare(
         self, deltas: collections.Iterable[Delta], before: collections.Mapping[int, Plan], /
