@@ -137,7 +137,6 @@ async def test_a_partial_update_that_cannot_be_encoded_leaves_the_message_as_it_
     assert cache.statistics.skipped == 1
 
 
-@pytest.mark.not_on("fakeredis", reason="what its scripts are told of an error is no text")
 @pytest.mark.parametrize("key", [f"{{{samples.GUILD}}}:role", "role-guild", "role-guilds"])
 async def test_a_foreign_key_under_one_of_our_names_stays_and_its_neighbours_are_written(
     make_cache: typing.Any, feed: gateway.Feed, raw: redis.asyncio.Redis, caplog: pytest.LogCaptureFixture, key: str

@@ -52,7 +52,8 @@ def _is_true(
     if found.base is None:
         return payload == found.otherwise
 
-    return payload is None or all(payload[name] == value for name, value in found.over.items())
+    # Only the server knows whether there is something to lay it over.
+    return payload == found.otherwise or (payload is not None and payload.items() >= found.over.items())
 
 
 @deltas.SETTINGS

@@ -20,6 +20,7 @@ import redis.backoff
 import redis.exceptions
 import typing_extensions
 
+from sake import _about
 from sake import errors
 
 _SCHEMES: typing.Final[dict[str, str]] = {
@@ -173,6 +174,10 @@ class Connections:
             "socket_timeout": _ANSWER_TIMEOUT,
             **options,
             "decode_responses": False,
+            # Without it, redis-py reads its own version from disk for every connection.
+            "driver_info": redis.DriverInfo(lib_version=redis.__version__).add_upstream_driver(
+                "sake-cache", _about.__version__
+            ),
             "protocol": 2,
             "retry": redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0),
         }
@@ -296,7 +301,9 @@ class Database:
 
     def _explain(self, exc: Exception, /) -> errors.BackendError:
         text = str(exc)
-        if isinstance(exc, redis.AuthenticationError) or text.startswith(("NOAUTH", "WRONGPASS", "NOPERM")):
+        # While it connects, redis-py makes a connection error of it.
+        is_refusal = isinstance(exc, redis.AuthenticationError) or isinstance(exc.__cause__, redis.AuthenticationError)
+        if is_refusal or text.startswith(("NOAUTH", "WRONGPASS", "NOPERM")):
             what = f"{self.name} refused the password or user name: {exc}"
         elif "DB index is out of range" in text:
             what = (

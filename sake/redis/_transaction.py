@@ -35,7 +35,7 @@ local failed = {}
 local function call(name, key, ...)
   local answer = redis.pcall(name, key, ...)
   if type(answer) == 'table' and answer.err then
-    failed[#failed + 1] = name .. ' ' .. key .. ': ' .. answer.err
+    failed[#failed + 1] = name .. ' ' .. key .. ': ' .. tostring(answer.err)
     return false
   end
   return answer
