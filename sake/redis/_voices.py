@@ -47,7 +47,7 @@ class VoiceStateCache(ResourceClient, abc.RefVoiceStateCache):
         if (states := payload.get("voice_states")) is None:
             return
 
-        members = {str(member["user"]["id"]): member for member in payload.get("members") or ()}
+        members = {str(member["user"]["id"]): member for member in payload.get("members") or ()} if states else {}
         delta.replace(
             VOICE_STATES,
             str(payload["id"]),
