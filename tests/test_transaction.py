@@ -26,7 +26,6 @@ from sake.redis import _keys
 from sake.redis import _kinds
 from sake.redis import _transaction
 from sake.redis import _wire
-from sake.redis import _writer
 
 GUILD, OTHER_GUILD, _ = deltas.GUILDS
 CHANNEL, OTHER_CHANNEL = deltas.CHANNELS[GUILD]
@@ -248,14 +247,16 @@ def test_a_server_holds_what_the_changes_come_to_and_no_dangling_entry(
         drawn = strategies.integers(0, 4).map(lambda number: number == 0)
         cuts = data.draw(strategies.lists(drawn, max_size=len(changes)))
         # What is written next is prepared while what came before it is on its way.
-        in_one_go = data.draw(strategies.sampled_from([1, 1_000, _writer._EXCHANGE_BYTES]))
+        in_one_go = data.draw(strategies.sampled_from([1, 1_000, laboratory.writer._exchange_bytes]))
         laboratory.raw.flushdb()
         model = deltas.Model()
         for change in (*before, *changes):
             change.happen(model)
 
         laboratory.write(before)
-        with mock.patch.object(_writer, "_EXCHANGE_BYTES", in_one_go):
+        in_one_transaction = data.draw(strategies.sampled_from([1, laboratory.writer._batch_bytes]))
+        bounds = {"_batch_bytes": in_one_transaction, "_exchange_bytes": in_one_go}
+        with mock.patch.multiple(laboratory.writer, **bounds):
             laboratory.write(changes, cuts)
         _check(laboratory.stored(), model)
         _check_lifetimes(laboratory.raw, model)
@@ -316,12 +317,54 @@ def test_a_partial_update_builds_on_what_is_on_its_way_to_the_server(
         deltas.Lay(kind, "", kept, {"a": 1}, None),
         deltas.Lay(kind, "", kept, {"b": 2}, None),
     ]
-    with mock.patch.object(_writer, "_EXCHANGE_BYTES", in_one_go):
+    with mock.patch.multiple(laboratory.writer, _batch_bytes=1, _exchange_bytes=in_one_go):
         laboratory.write(changes, [True] * len(changes))
 
     assert {key: orjson.loads(data) for key, data in laboratory.stored().items()} == {
         KEYS.single(kind.name, message): {"id": message, "a": 1, "b": 2} for message in (kept, new)
     }
+
+
+def test_an_entry_that_cannot_be_read_costs_only_its_own_update(laboratory: Laboratory) -> None:
+    thread, other = deltas.entities_of(_kinds.THREADS, GUILD)[:2]
+    payload = {"id": other, "parent_id": deltas.CHANNELS[GUILD][0]}
+    laboratory.raw.hset(KEYS.in_guild("thread", GUILD), thread, b"no JSON")
+    laboratory.writer._batch_bytes = 1
+    changes: list[deltas.Change] = [
+        deltas.ClearChannel(_kinds.THREADS, GUILD, deltas.CHANNELS[GUILD][1]),
+        deltas.Put(_kinds.THREADS, GUILD, other, payload),
+        deltas.Lay(_kinds.THREADS, GUILD, thread, {"a": 1}, None),
+        deltas.Lay(_kinds.THREADS, GUILD, thread, {"a": 2}, {**payload, "id": thread}),
+    ]
+    laboratory.write(changes, [True] * len(changes))
+    assert laboratory.raw.hgetall(KEYS.in_guild("thread", GUILD)) == {
+        thread.encode(): b"no JSON",
+        other.encode(): orjson.dumps(payload),
+    }
+    assert laboratory.cache.statistics.skipped == 2
+
+
+def test_many_small_deltas_are_one_transaction(laboratory: Laboratory) -> None:
+    written = laboratory.cache.statistics.batches
+    changes = [deltas.Put(_kinds.MESSAGES, "", str(number), {"id": str(number)}) for number in range(500)]
+    laboratory.write(changes, [True] * len(changes))
+    assert len(laboratory.stored()) == 500
+    assert laboratory.cache.statistics.batches == written + 1
+
+
+def test_a_delta_that_cannot_be_packed_costs_none_of_its_neighbours(
+    laboratory: Laboratory, caplog: pytest.LogCaptureFixture
+) -> None:
+    laboratory.writer._batch_bytes = 1
+    changes: list[deltas.Change] = [
+        deltas.Put(_kinds.MESSAGES, "", "1", {"id": "1"}),
+        deltas.Drop(_kinds.MESSAGES, "", "\ud800"),
+        deltas.Put(_kinds.MESSAGES, "", "2", {"id": "2"}),
+    ]
+    laboratory.write(changes, [True] * len(changes))
+    assert laboratory.stored().keys() == {KEYS.single("message", "1"), KEYS.single("message", "2")}
+    assert laboratory.cache.statistics.skipped == 1
+    assert [record.levelname for record in caplog.records if record.name == "sake.redis"] == ["ERROR"]
 
 
 def test_a_partial_update_after_its_channel_was_emptied_sets_the_entity_anew(laboratory: Laboratory) -> None:

@@ -51,7 +51,7 @@ _STAGING_LIFETIME: typing.Final = 600_000
 
 
 class BatchWriter:
-    """Writes deltas; see [Writer][sake.redis._writer.Writer] for the parameters."""
+    """Writes deltas; see [Writer][sake.redis._writer.Writer] for the parameters, and `packer` packs entries."""
 
     __slots__ = ("_codec", "_connections", "_keys", "_layout", "_lifetimes", "_packer", "_prepared", "_statistics")
 
@@ -77,7 +77,7 @@ class BatchWriter:
     async def write(self, deltas: list[Delta], following: list[Delta], /) -> None:
         """Write deltas in the order they came, each in a transaction of its own. Only the first may have departures.
 
-        What comes next is prepared while the server works. After a failure all may be written again.
+        What is `following` is prepared while the server works. After a failure all may be written again.
 
         Raises
         ------
@@ -92,13 +92,16 @@ class BatchWriter:
                 await self._depart(deltas[0])
             plans = await self._prepare(deltas, {})
 
-        sending = _gather(*itertools.starmap(self._write, plans.items()))
+        sending = _gather({index: self._write(index, plan) for index, plan in plans.items()})
         try:
-            await asyncio.sleep(0)
             if following and not following[0].departures and all(plan.is_small for plan in plans.values()):
-                # What goes wrong here goes wrong again when it is their turn.
-                with contextlib.suppress(Exception):
+                # What is sent first reaches the server first.
+                await asyncio.sleep(0)
+                try:
                     self._prepared = following, await self._prepare(following, plans)
+                except Exception as exc:
+                    # It goes wrong again when it is their turn.
+                    _LOGGER.debug("What follows cannot be prepared ahead: %s", exc, exc_info=exc)
 
             _check_results(await sending)
         finally:
@@ -110,8 +113,8 @@ class BatchWriter:
         self, deltas: collections.Iterable[Delta], before: collections.Mapping[int, Plan], /
     ) -> dict[int, Plan]:
         plans = self._plan(deltas)
-        preparing = (self._prepare_plan(index, plan, before.get(index)) for index, plan in plans.items())
-        _check_results(await _gather(*preparing))
+        preparing = {index: self._prepare_plan(index, plan, before.get(index)) for index, plan in plans.items()}
+        _check_results(await _gather(preparing))
         return plans
 
     async def _prepare_plan(self, index: int, plan: Plan, before: Plan | None, /) -> None:
@@ -168,12 +171,12 @@ class BatchWriter:
         transaction = _transaction.Transaction(self._keys, has_msetex=has_msetex)
         for scopes in plan.by_guild(share):
             if transaction.entries > _TRANSACTION_ENTRIES:
-                await self._send(database, transaction)
+                await self._send(database, (transaction.finish(), transaction.about))
                 transaction = _transaction.Transaction(self._keys, has_msetex=has_msetex)
             for scope in scopes:
                 await self._add(database, transaction, scope, has_msetex=has_msetex)
 
-        await self._send(database, transaction)
+        await self._send(database, (transaction.finish(), transaction.about))
 
     async def _add(
         self,
@@ -189,7 +192,7 @@ class BatchWriter:
                 for part in _parts(scope.puts):
                     ahead = _transaction.Transaction(self._keys, has_msetex=has_msetex)
                     ahead.add(dataclasses.replace(scope, puts=part, drops=[], amends={}))
-                    await self._send(database, ahead)
+                    await self._send(database, (ahead.finish(), ahead.about))
                 scope.puts = {}
             elif scope.kind.shape is Shape.GUILD_HASH and scope.changes.cleared:
                 transaction.add_staged(scope, await self._stage(database, scope))
@@ -206,33 +209,17 @@ class BatchWriter:
 
         return staging
 
-    async def _send(self, database: Database, *transactions: _transaction.Transaction) -> None:
-        commands: list[bytes] = []
-        abouts: list[list[_transaction.Scope | str]] = []
-        for transaction in transactions:
-            packed = transaction.finish()
-            if transaction.about:
-                commands += packed
-                abouts.append(transaction.about)
-        if not commands:
+    async def _send(self, database: Database, *transactions: _transaction.Packed) -> None:
+        sent = [(commands, about) for commands, about in transactions if about]
+        if not sent:
             return
 
-        answers = iter(await database.exchange(commands, sum(len(about) + 2 for about in abouts)))
-        for about in abouts:
-            self._check(database, about, list(itertools.islice(answers, len(about) + 2)))
+        commands = list(itertools.chain.from_iterable(commands for commands, _ in sent))
+        answers = iter(await database.exchange(commands, sum(len(about) + 2 for _, about in sent)))
+        complaints: list[tuple[_transaction.Scope | str, ReplyError]] = []
+        for _, about in sent:
+            complaints += _find_complaints(database, about, list(itertools.islice(answers, len(about) + 2)))
 
-    def _check(self, database: Database, about: list[_transaction.Scope | str], answers: list[typing.Any], /) -> None:
-        queued, results = answers[1:-1], answers[-1]
-        if isinstance(results, ReplyError):
-            _check(database, [*queued, results])
-            refused = [pair for pair in zip(about, queued, strict=True) if isinstance(pair[1], ReplyError)]
-            complaints = refused or [("a whole batch", results)]
-        else:
-            complaints = [
-                (what, text) for what, answer in zip(about, results, strict=True) for text in _complaints(answer)
-            ]
-
-        _check(database, (complaint for _, complaint in complaints))
         for what, complaint in complaints:
             self._statistics.skipped += 1
             _LOGGER.error("Changes of %s cannot be written and are skipped: %s", what, complaint)
@@ -244,10 +231,11 @@ class BatchWriter:
 
 
 def _gather(
-    *work: collections.Coroutine[typing.Any, typing.Any, None],
+    work: collections.Mapping[int, collections.Coroutine[typing.Any, typing.Any, None]], /
 ) -> asyncio.Future[list[BaseException | None]]:
     """Run something for each database."""
-    return asyncio.gather(*(asyncio.create_task(each, name="sake writer") for each in work), return_exceptions=True)
+    tasks = (asyncio.create_task(each, name=f"sake writer: database {index}") for index, each in work.items())
+    return asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _check_results(results: collections.Iterable[BaseException | None], /) -> None:
@@ -263,6 +251,20 @@ async def _breathe(steps: collections.Iterator[None], /) -> None:
         if time.monotonic() > until:
             await asyncio.sleep(0)
             until = time.monotonic() + _BREATH_SECONDS
+
+
+def _find_complaints(
+    database: Database, about: list[_transaction.Scope | str], answers: list[typing.Any], /
+) -> list[tuple[_transaction.Scope | str, ReplyError]]:
+    queued, results = answers[1:-1], answers[-1]
+    if isinstance(results, ReplyError):
+        _check(database, [*queued, results])
+        refused = [pair for pair in zip(about, queued, strict=True) if isinstance(pair[1], ReplyError)]
+        return refused or [("a whole batch", results)]
+
+    complaints = [(what, text) for what, answer in zip(about, results, strict=True) for text in _complaints(answer)]
+    _check(database, (complaint for _, complaint in complaints))
+    return complaints
 
 
 def _complaints(answer: typing.Any, /) -> list[ReplyError]:

@@ -169,15 +169,15 @@ class Connections:
         self._databases: dict[int, Database] = {}
         self._limit = limit
         self._options: dict[str, typing.Any] = {
+            # Without it, redis-py reads its own version from disk for every connection.
+            "driver_info": redis.DriverInfo(lib_version=redis.__version__).add_upstream_driver(
+                "sake-cache", _about.__version__
+            ),
             "socket_connect_timeout": _CONNECT_TIMEOUT,
             "socket_keepalive": True,
             "socket_timeout": _ANSWER_TIMEOUT,
             **options,
             "decode_responses": False,
-            # Without it, redis-py reads its own version from disk for every connection.
-            "driver_info": redis.DriverInfo(lib_version=redis.__version__).add_upstream_driver(
-                "sake-cache", _about.__version__
-            ),
             "protocol": 2,
             "retry": redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0),
         }
@@ -242,7 +242,7 @@ class Database:
         """Send packed commands and return as many replies.
 
         An error reply is returned as a [ReplyError][sake.redis._connections.ReplyError]. Commands may be sent a second
-        time where an idle connection turns out to be dead, so they must not add up.
+        time where an idle connection turns out to be dead before it has answered, so they must not add up.
 
         Raises
         ------
@@ -281,19 +281,26 @@ class Database:
     async def _exchange(
         self, connection: _Connection, commands: bytes | list[bytes], replies: int, /
     ) -> list[typing.Any]:
+        answers: list[typing.Any] = []
+        transport: asyncio.WriteTransport | None = None
         try:
             async with asyncio.timeout(self._timeout):
                 if not connection.is_connected:
                     await connection.connect()
+                transport = _transport_of(connection)
                 await connection.send_packed_command(commands, check_health=False)
-                answers = [await _read(connection) for _ in range(replies)]
+                while len(answers) < replies:
+                    answers.append(await _read(connection))
         except TimeoutError as exc:
-            await connection.disconnect(nowait=True)
+            await _drop(connection, transport)
             error_message = f"{self.name} did not answer within {self._timeout} seconds"
             raise errors.BackendError(error_message, exception=exc) from exc
-        except BaseException:
+        except BaseException as exc:
             self._has_msetex = None
-            await connection.disconnect(nowait=True)
+            await _drop(connection, transport)
+            if answers and isinstance(exc, redis.ConnectionError):
+                # What was done in part must not be sent again before the caller knows.
+                raise self._explain(exc) from exc
             raise
 
         self._idle.append(connection)
@@ -313,6 +320,20 @@ class Database:
             what = f"{self.name} cannot be used: {exc or type(exc).__name__}"
 
         return errors.BackendError(what, exception=exc)
+
+
+async def _drop(connection: _Connection, transport: asyncio.WriteTransport | None, /) -> None:
+    # redis-py only closes it, which goes on sending what waits: the server would do that after what is sent anew.
+    if transport is not None:
+        transport.abort()
+
+    await connection.disconnect(nowait=True)
+
+
+def _transport_of(connection: _Connection, /) -> asyncio.WriteTransport | None:
+    # redis-py keeps it to itself, and forgets it as soon as something fails.
+    writer = getattr(connection, "_writer", None)
+    return writer.transport if isinstance(writer, asyncio.StreamWriter) else None
 
 
 async def _read(connection: _Connection, /) -> typing.Any:

@@ -17,6 +17,8 @@ from ._wire import data_of
 
 AnyKind = Kind[typing.Any]
 
+_Payloads = collections.Mapping[str, dict[str, typing.Any]]
+
 _ENTRY_COST: typing.Final = 200
 """About what Python spends on an entry besides its bytes: its id, its slots in two dictionaries."""
 
@@ -241,30 +243,27 @@ class Delta:
         elif changes.lifetimes:
             changes.lifetimes.pop(entity, None)
 
-    def put_all(self, kind: AnyKind, guild: str, payloads: collections.Mapping[str, dict[str, typing.Any]], /) -> None:
-        """Set these entities, by id, of a kind that is neither owned nor found by channel."""
-        entries = self._pack_all(kind, payloads)
-        changes = self.changes(kind, guild)
-        changes.entries.update(entries)
-        for entity in entries if changes.lifetimes else ():
-            changes.lifetimes.pop(entity, None)
-
-        self.size += sum(map(len, entries.values())) + _ENTRY_COST * len(entries)
-
-    def replace(self, kind: AnyKind, guild: str, payloads: collections.Mapping[str, dict[str, typing.Any]], /) -> None:
-        """Set these entities, by id, and drop all others of the kind in the guild."""
+    def put_all(self, kind: AnyKind, guild: str, payloads: _Payloads, /, *, alone: bool = False) -> None:
+        """Set these entities, by id; if `alone`, drop all others of the kind in the guild."""
         entries = self._pack_all(kind, payloads)
         channels: dict[str, str | None] = {}
         if kind.channel_of is not None:
             channels = {entity: kind.channel_of(payload) for entity, payload in payloads.items()}
 
         changes = self.changes(kind, guild)
-        changes.clear()
+        if alone:
+            changes.clear()
         changes.entries.update(entries)
         changes.channels.update(channels)
+        for entity in entries if changes.lifetimes else ():
+            changes.lifetimes.pop(entity, None)
         self.size += sum(map(len, entries.values())) + _ENTRY_COST * len(entries)
         if kind.owned:
             self.owners.update({(kind, entity): guild for entity in entries})
+
+    def replace(self, kind: AnyKind, guild: str, payloads: _Payloads, /) -> None:
+        """Set these entities, by id, and drop all others of the kind in the guild."""
+        self.put_all(kind, guild, payloads, alone=True)
 
     def patch(self, kind: AnyKind, guild: str, entity: str, over: Payload, otherwise: Payload | None = None, /) -> None:
         """Lay the fields of `over` over one entity; where there is none, set `otherwise` or leave it so."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 __all__ = ["Plan", "Share"]
 
+import contextlib
 import logging
 import typing
 from collections import abc as collections
@@ -12,12 +13,14 @@ from collections import abc as collections
 from . import _wire
 from ._codec import Codec
 from ._delta import UNKNOWN
+from ._delta import UNTOUCHED
 from ._delta import Changes
 from ._delta import Patch
 from ._keys import Keys
 from ._kinds import Kind
 from ._kinds import Shape
 from ._statistics import Statistics
+from ._transaction import Packed
 from ._transaction import Scope
 from ._transaction import Transaction
 from ._wire import Packer
@@ -67,10 +70,10 @@ class Plan:
         self._patched: dict[tuple[AnyKind, str], dict[str, bytes | None]] = {}
         """Kind and guild id → what is stored of the entities that are patched, as far as it is known."""
         self._statistics = statistics
-        self.packed: typing.Final[list[Transaction]] = []
-        """The transaction of each share, as far as they are packed."""
+        self.packed: typing.Final[list[Packed]] = []
+        """The transaction of each share, after `pack`."""
         self.settled: typing.Final[dict[tuple[AnyKind, str], list[Scope]]] = {}
-        """Kind and guild id → what its changes come to, as far as they are packed."""
+        """Kind and guild id → what its changes come to, after `pack`."""
         self.shares: typing.Final[list[Share]] = []
         """What each delta changes, in the order in which they came."""
 
@@ -99,17 +102,20 @@ class Plan:
     @property
     def is_small(self) -> bool:
         """Whether each share fits into one transaction."""
-        return all(sum(len(changes.entries) for _, _, changes in share) <= _SMALL for share in self.shares)
+        return max(map(_count, self.shares)) <= _SMALL
 
     def pack(self, *, has_msetex: bool) -> collections.Iterator[None]:
         """Pack the shares, each as a transaction, step by step."""
         for share in self.shares:
             transaction = Transaction(self._keys, has_msetex=has_msetex)
             for kind, guild, changes in share:
-                transaction.add(self._settle(kind, guild, changes))
+                scope = self._settle(kind, guild, changes)
+                self.settled.setdefault((kind, guild), []).append(scope)
+                transaction.add(scope)
                 yield
 
-            self.packed.append(transaction)
+            self.packed.append((transaction.finish(), transaction.about))
+            yield
 
     def by_guild(self, share: Share, /) -> collections.Iterator[list[Scope]]:
         """Return the scopes of a share, guild by guild."""
@@ -148,21 +154,23 @@ class Plan:
 
         if patched is not None:
             self._follow(scope, patched)
-        self.settled.setdefault((kind, guild), []).append(scope)
         return scope
 
     def _follow(self, scope: Scope, patched: dict[str, bytes | None], /) -> None:
         """Take what a scope makes of patched entities for stored: what comes after it builds on that."""
-        for entity, stored in patched.items():
-            if entity in scope.changes.entries:
-                entry = scope.puts.get(entity, scope.amends.get(entity))
-                patched[entity] = None if entry is None else _wire.data_of(entry)
-            elif scope.changes.cleared or (stored is not None and self._is_cleared(scope, entity, stored)):
+        changes = scope.changes
+        concerns_all = changes.cleared or changes.cleared_channels
+        for entity in list(patched) if concerns_all else patched.keys() & changes.entries.keys():
+            written = scope.puts.get(entity, scope.amends.get(entity))
+            stored = patched[entity]
+            if written is not None:
+                patched[entity] = _wire.data_of(written)
+            elif changes.entries.get(entity, UNTOUCHED) is None or self._is_cleared(scope, entity, stored):
                 patched[entity] = None
 
     def _settle_patch(self, scope: Scope, entity: str, patch: Patch, stored: bytes | None, /) -> None:
         try:
-            if stored is not None and self._is_cleared(scope, entity, stored):
+            if self._is_cleared(scope, entity, stored):
                 stored = None
             if isinstance(patch.base, bytes):
                 scope.puts[entity] = self._overlay(scope, entity, patch.base, patch)
@@ -177,13 +185,21 @@ class Plan:
                 scope.puts[entity] = self._packer.pack_data(scope.kind, entity, patch.base)
             _LOGGER.error("An update of %s %s%s cannot be used and is skipped: %s", scope.kind.name, entity, where, exc)
 
-    def _is_cleared(self, scope: Scope, entity: str, stored: bytes, /) -> bool:
+    def _is_cleared(self, scope: Scope, entity: str, stored: bytes | None, /) -> bool:
         channels, channel_of = scope.changes.cleared_channels, scope.kind.channel_of
-        if not channels or channel_of is None:
-            return False
+        if scope.changes.cleared or stored is None or not channels or channel_of is None:
+            return scope.changes.cleared
 
-        return channel_of(self._codec.load(stored, f"{scope.kind.name} {entity}")) in channels
+        # What cannot be read is reported by whoever needs it.
+        with contextlib.suppress(Exception):
+            return channel_of(self._codec.load(stored, f"{scope.kind.name} {entity}")) in channels
+
+        return False
 
     def _overlay(self, scope: Scope, entity: str, base: bytes, patch: Patch, /) -> bytes:
         whole = {**self._codec.load(base, f"{scope.kind.name} {entity}"), **patch.over}
         return self._packer.pack(scope.kind, entity, whole)
+
+
+def _count(share: Share, /) -> int:
+    return sum(len(changes.entries) for _, _, changes in share)

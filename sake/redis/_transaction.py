@@ -8,7 +8,7 @@ depends on what is stored (the channel an entity was in, the ids that a replacem
 
 from __future__ import annotations
 
-__all__ = ["SOURCE", "Scope", "Transaction"]
+__all__ = ["SOURCE", "Packed", "Scope", "Transaction"]
 
 import dataclasses
 import itertools
@@ -219,6 +219,9 @@ class Scope:
         listed = ", ".join(names[:_NAMED]) + (" …" if len(names) > _NAMED else "")
         return f"{self.kind.name} {listed}" + (f" of guild {self.guild}" if self.guild else "")
 
+
+Packed = tuple[list[bytes], list[Scope | str]]
+"""A transaction on the wire, and what each command between `MULTI` and `EXEC` is about."""
 
 _MULTI: typing.Final = pack("MULTI")
 _EXEC: typing.Final = pack("EXEC")

@@ -37,6 +37,9 @@ _BATCH_BYTES: typing.Final = 1_048_576
 _EXCHANGE_BYTES: typing.Final = 8_388_608
 """So many bytes of closed deltas are sent to the server in one go."""
 
+_ALONE_BYTES: typing.Final = 2_097_152
+"""A delta that takes more than this is sent alone."""
+
 _LINGER: typing.Final = 0.002
 """Seconds for which a change waits for company, unless somebody waits for it."""
 
@@ -83,6 +86,7 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._is_paused = False
         self._batch_bytes = min(_BATCH_BYTES, max(backlog_limit // 8, 1))
+        self._exchange_bytes = min(_EXCHANGE_BYTES, max(backlog_limit // 4, 1))
         self._number_cut = 0
         self._number_written = 0
         self.delta = Delta(self._packer)
@@ -93,7 +97,7 @@ class Writer:
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
         self._following: list[Delta] = []
-        """What is prepared while something is being written."""
+        """What did not fit into what is being written, and is prepared meanwhile."""
         self._writing: list[Delta] = []
 
     def start(self) -> None:
@@ -225,6 +229,11 @@ class Writer:
                 self.cut()
                 self._merge()
             except Exception:
+                if len(self._writing) > 1:
+                    # Only the one that is at fault is to go.
+                    self._closed.extendleft(reversed([*self._writing[1:], *self._following]))
+                    self._writing, self._following = self._writing[:1], []
+                    continue
                 count = sum(delta.count() for delta in self._writing)
                 _LOGGER.exception("A batch of %s changes cannot be written and is skipped: this is a bug", count)
                 self._statistics.skipped += count
@@ -236,14 +245,19 @@ class Writer:
         self._resolve(None)
 
     def _take(self) -> list[Delta]:
-        """Take as much of what is closed as is written in one go."""
+        """Take as much of what is closed as is written in one go: small deltas become one, a large one goes alone."""
         taken: list[Delta] = []
         size = 0
         while self._closed and (not taken or not self._closed[0].departures):
-            size += self._closed[0].size
-            if taken and size > _EXCHANGE_BYTES:
+            delta = self._closed[0]
+            size += delta.size
+            if taken and (size > self._exchange_bytes or max(taken[0].size, delta.size) > _ALONE_BYTES):
                 break
-            taken.append(self._closed.popleft())
+            self._closed.popleft()
+            if taken and taken[-1].size + delta.size <= self._batch_bytes:
+                taken[-1].then(delta, self._kinds)
+            else:
+                taken.append(delta)
 
         return taken
 
