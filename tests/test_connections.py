@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections import abc as collections
 
 import pytest
+from _support import servers
 
 from sake import errors
 from sake.redis import _connections
@@ -76,3 +78,19 @@ async def test_only_what_was_not_answered_is_sent_a_second_time(answered: bytes,
             assert await outcome == [b"QUEUED", b"OK"]
 
     assert len(seen) == times
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="there are no unix sockets")
+async def test_a_unix_socket_takes_more_at_once_than_unasked(valkey: servers.Server) -> None:
+    address, _ = _connections.check_address(valkey.url)
+    connections = _connections.Connections(address, password=None, limit=1, options={})
+    try:
+        await connections.database(0).exchange([_wire.pack("PING")], 1)
+        (connection,) = connections.database(0)._idle
+        transport = _connections._transport_of(connection)
+        assert transport is not None
+        with socket.socket(socket.AF_UNIX) as unasked:
+            size = unasked.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        assert transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) > size
+    finally:
+        await connections.close()

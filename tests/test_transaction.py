@@ -92,7 +92,8 @@ def test_a_transaction_is_as_many_whole_commands_as_it_says(changes: list[deltas
     for scope in _scopes(delta):
         transaction.add(scope)
 
-    rest = b"".join(transaction.finish())
+    packed, about = transaction.finish()
+    rest = b"".join(packed)
     commands: list[list[bytes]] = []
     while rest:
         command, rest = _parse(rest)
@@ -100,14 +101,14 @@ def test_a_transaction_is_as_many_whole_commands_as_it_says(changes: list[deltas
 
     assert commands[0] == [b"MULTI"]
     assert commands[-1] == [b"EXEC"]
-    assert len(commands) == len(transaction.about) + 2
+    assert len(commands) == len(about) + 2
     assert {command[0] for command in commands[1:-1]} <= ALLOWED
 
 
 def test_a_delta_that_says_nothing_is_no_command() -> None:
     transaction = _transaction.Transaction(KEYS, has_msetex=False)
-    transaction.finish()
-    assert transaction.about == []
+    _, about = transaction.finish()
+    assert about == []
 
 
 # On a server
@@ -350,6 +351,30 @@ def test_many_small_deltas_are_one_transaction(laboratory: Laboratory) -> None:
     laboratory.write(changes, [True] * len(changes))
     assert len(laboratory.stored()) == 500
     assert laboratory.cache.statistics.batches == written + 1
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([1_500_000] * 2, [2]),
+        ([1_500_000, 3_000_000, 1_500_000], [1, 1, 1]),
+        ([1_500_000] * 7, [5, 2]),
+        ([400_000] * 4, [2]),
+        ([9_000_000], [1]),
+    ],
+)
+def test_what_is_sent_in_one_go_is_bounded_and_a_large_delta_goes_alone(
+    laboratory: Laboratory, sizes: list[int], expected: list[int]
+) -> None:
+    for size in sizes:
+        delta = deltas.new()
+        delta.size = size
+        laboratory.writer._closed.append(delta)
+
+    found: list[int] = []
+    while taken := laboratory.writer._take():
+        found.append(len(taken))
+    assert found == expected
 
 
 def test_a_delta_that_cannot_be_packed_costs_none_of_its_neighbours(

@@ -26,4 +26,4 @@ def test_an_entry_is_the_two_arguments_of_a_command(entity: str, payload: dict[s
         assert _wire.data_of(entry) == data
         assert packer.pack_data(kind, entity, data) == entry
         assert packer.pack_all(kind, {entity: payload}) == {entity: entry}
-        assert _wire.pack_with([entry], "HSET", "key") == _wire.pack("HSET", "key", name, data)
+        assert _wire.pack("HSET", "key", entries=[entry]) == _wire.pack("HSET", "key", name, data)

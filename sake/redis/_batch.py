@@ -171,12 +171,12 @@ class BatchWriter:
         transaction = _transaction.Transaction(self._keys, has_msetex=has_msetex)
         for scopes in plan.by_guild(share):
             if transaction.entries > _TRANSACTION_ENTRIES:
-                await self._send(database, (transaction.finish(), transaction.about))
+                await self._send(database, transaction.finish())
                 transaction = _transaction.Transaction(self._keys, has_msetex=has_msetex)
             for scope in scopes:
                 await self._add(database, transaction, scope, has_msetex=has_msetex)
 
-        await self._send(database, (transaction.finish(), transaction.about))
+        await self._send(database, transaction.finish())
 
     async def _add(
         self,
@@ -192,7 +192,7 @@ class BatchWriter:
                 for part in _parts(scope.puts):
                     ahead = _transaction.Transaction(self._keys, has_msetex=has_msetex)
                     ahead.add(dataclasses.replace(scope, puts=part, drops=[], amends={}))
-                    await self._send(database, (ahead.finish(), ahead.about))
+                    await self._send(database, ahead.finish())
                 scope.puts = {}
             elif scope.kind.shape is Shape.GUILD_HASH and scope.changes.cleared:
                 transaction.add_staged(scope, await self._stage(database, scope))
@@ -204,7 +204,7 @@ class BatchWriter:
         staging = f"{self._keys.in_guild(scope.kind.name, scope.guild)}:staging"
         await self._ask(database, [_wire.pack("UNLINK", staging)])
         for part in _parts(scope.puts):
-            store = _wire.pack_with(part.values(), "HSET", staging)
+            store = _wire.pack("HSET", staging, entries=part.values())
             await self._ask(database, [store, _wire.pack("PEXPIRE", staging, _STAGING_LIFETIME)])
 
         return staging

@@ -18,7 +18,6 @@ import redis.asyncio.connection
 import redis.asyncio.retry
 import redis.backoff
 import redis.exceptions
-import typing_extensions
 
 from sake import _about
 from sake import errors
@@ -55,15 +54,6 @@ _CONNECT_TIMEOUT: typing.Final = 5.0
 
 _SEND_BUFFER: typing.Final = 4_194_304
 """Bytes to ask a unix socket to take at once, as TCP does: with what it takes unasked, a batch waits for many turns."""
-
-
-class _UnixConnection(redis.asyncio.UnixDomainSocketConnection):
-    @typing_extensions.override
-    async def _connect(self) -> None:
-        await super()._connect()  # type: ignore[no-untyped-call]  # it has no annotations
-        if self._writer is not None:
-            channel: socket.socket = self._writer.get_extra_info("socket")
-            channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
 
 
 class _Connection(typing.Protocol):
@@ -195,7 +185,6 @@ class Connections:
             if "password" in self._options:
                 pool.connection_kwargs["password"] = self._options["password"]
             if pool.connection_class is redis.asyncio.UnixDomainSocketConnection:
-                pool.connection_class = _UnixConnection
                 pool.connection_kwargs.pop("socket_keepalive", None)
             name = f"{hide_password(self._address)} (database {index})"
             database = self._databases[index] = Database(pool, name, self._limit)
@@ -285,9 +274,11 @@ class Database:
         transport: asyncio.WriteTransport | None = None
         try:
             async with asyncio.timeout(self._timeout):
-                if not connection.is_connected:
+                if is_new := not connection.is_connected:
                     await connection.connect()
                 transport = _transport_of(connection)
+                if is_new and transport is not None:
+                    _widen(transport)
                 await connection.send_packed_command(commands, check_health=False)
                 while len(answers) < replies:
                     answers.append(await _read(connection))
@@ -334,6 +325,12 @@ def _transport_of(connection: _Connection, /) -> asyncio.WriteTransport | None:
     # redis-py keeps it to itself, and forgets it as soon as something fails.
     writer = getattr(connection, "_writer", None)
     return writer.transport if isinstance(writer, asyncio.StreamWriter) else None
+
+
+def _widen(transport: asyncio.WriteTransport, /) -> None:
+    channel = transport.get_extra_info("socket")
+    if channel is not None and channel.family == getattr(socket, "AF_UNIX", None):
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
 
 
 async def _read(connection: _Connection, /) -> typing.Any:

@@ -13,6 +13,7 @@ from collections import abc as collections
 from ._codec import Payload
 from ._kinds import Kind
 from ._wire import Packer
+from ._wire import bulk
 from ._wire import data_of
 
 AnyKind = Kind[typing.Any]
@@ -22,7 +23,7 @@ _Payloads = collections.Mapping[str, dict[str, typing.Any]]
 _ENTRY_COST: typing.Final = 200
 """About what Python spends on an entry besides its bytes: its id, its slots in two dictionaries."""
 
-_MARK: typing.Final = b"$0\r\n\r\n$0\r\n\r\n"
+_MARK: typing.Final = bulk(b"") + bulk(b"")
 """The entry of a kind without payloads."""
 
 _PATCH_COST: typing.Final = 4_000

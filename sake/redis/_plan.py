@@ -53,7 +53,18 @@ class Plan:
         Counts what cannot be used.
     """
 
-    __slots__ = ("_codec", "_keys", "_lifetimes", "_packer", "_patched", "_statistics", "packed", "settled", "shares")
+    __slots__ = (
+        "_codec",
+        "_keys",
+        "_lifetimes",
+        "_packer",
+        "_patched",
+        "_statistics",
+        "is_small",
+        "packed",
+        "settled",
+        "shares",
+    )
 
     def __init__(
         self,
@@ -70,6 +81,8 @@ class Plan:
         self._patched: dict[tuple[AnyKind, str], dict[str, bytes | None]] = {}
         """Kind and guild id → what is stored of the entities that are patched, as far as it is known."""
         self._statistics = statistics
+        self.is_small: bool = True
+        """Whether each share fits into one transaction."""
         self.packed: typing.Final[list[Packed]] = []
         """The transaction of each share, after `pack`."""
         self.settled: typing.Final[dict[tuple[AnyKind, str], list[Scope]]] = {}
@@ -80,6 +93,8 @@ class Plan:
     def add(self, share: Share, /) -> None:
         """Add what the next delta changes."""
         self.shares.append(share)
+        if sum(len(changes.entries) for _, _, changes in share) > _SMALL:
+            self.is_small = False
         for kind, guild, changes in share:
             if not changes.is_plain:
                 found = [
@@ -99,11 +114,6 @@ class Plan:
             for scope in () if before is None else before.settled.get(place, ()):
                 self._follow(scope, entities)
 
-    @property
-    def is_small(self) -> bool:
-        """Whether each share fits into one transaction."""
-        return max(map(_count, self.shares)) <= _SMALL
-
     def pack(self, *, has_msetex: bool) -> collections.Iterator[None]:
         """Pack the shares, each as a transaction, step by step."""
         for share in self.shares:
@@ -114,7 +124,7 @@ class Plan:
                 transaction.add(scope)
                 yield
 
-            self.packed.append((transaction.finish(), transaction.about))
+            self.packed.append(transaction.finish())
             yield
 
     def by_guild(self, share: Share, /) -> collections.Iterator[list[Scope]]:
@@ -199,7 +209,3 @@ class Plan:
     def _overlay(self, scope: Scope, entity: str, base: bytes, patch: Patch, /) -> bytes:
         whole = {**self._codec.load(base, f"{scope.kind.name} {entity}"), **patch.over}
         return self._packer.pack(scope.kind, entity, whole)
-
-
-def _count(share: Share, /) -> int:
-    return sum(len(changes.entries) for _, _, changes in share)

@@ -221,7 +221,7 @@ class Scope:
 
 
 Packed = tuple[list[bytes], list[Scope | str]]
-"""A transaction on the wire, and what each command between `MULTI` and `EXEC` is about."""
+"""The packed commands of a transaction, from `MULTI` to `EXEC`, and what each of those in between is about."""
 
 _MULTI: typing.Final = pack("MULTI")
 _EXEC: typing.Final = pack("EXEC")
@@ -260,7 +260,7 @@ class Transaction:
     commands, then what is set.
     """
 
-    __slots__ = ("_commands", "_guilds", "_has_msetex", "_keys", "_owners", "_script", "_strings", "about", "entries")
+    __slots__ = ("_commands", "_guilds", "_has_msetex", "_keys", "_owners", "_script", "_strings", "entries")
 
     def __init__(self, keys: Keys, /, *, has_msetex: bool) -> None:
         self._commands: list[_Command] = []
@@ -270,8 +270,6 @@ class Transaction:
         self._owners: dict[str, _Command] = {}
         self._script = _Command("removals and lookups", "EVAL", SOURCE, 0)
         self._strings: dict[int, list[bytes]] = {}
-        self.about: list[Scope | str] = []
-        """After `finish`: what each command between `MULTI` and `EXEC` is about."""
         self.entries: int = 0
         """How many entries were added."""
 
@@ -312,8 +310,8 @@ class Transaction:
         self._script.add("rename", staging, self._hash(scope))
         self._add_lookups(scope)
 
-    def finish(self) -> list[bytes]:
-        """Return the packed commands, from `MULTI` to `EXEC`."""
+    def finish(self) -> Packed:
+        """Return what was added."""
         commands = [*self._commands, *self._owners.values()]
         for kind, guilds in self._guilds.items():
             self._script.add("mark", self._keys.guilds(kind), len(guilds), *guilds)
@@ -323,8 +321,8 @@ class Transaction:
         for lifetime, entries in self._strings.items():
             commands += self._finish_strings(lifetime, entries)
 
-        self.about = [command.about for command in commands]
-        return [_MULTI, *itertools.chain.from_iterable(command.finish() for command in commands), _EXEC]
+        packed = [_MULTI, *itertools.chain.from_iterable(command.finish() for command in commands), _EXEC]
+        return packed, [command.about for command in commands]
 
     def _finish_strings(self, lifetime: int, entries: list[bytes], /) -> list[_Command]:
         about = "entries with a lifetime"

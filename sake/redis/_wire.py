@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Argument", "Packer", "bulk", "data_of", "name_of", "pack", "pack_with"]
+__all__ = ["Argument", "Packer", "bulk", "data_of", "name_of", "pack"]
 
 import functools
 import typing
@@ -41,18 +41,10 @@ def bulk(argument: Argument, /) -> bytes:
     return _size(len(argument)) + argument + _END
 
 
-def pack(*arguments: Argument) -> bytes:
-    """Return one command."""
-    return b"*%d\r\n" % len(arguments) + b"".join(map(bulk, arguments))
-
-
-def pack_with(entries: collections.Collection[bytes], /, *arguments: Argument) -> bytes:
-    """Return one command whose last arguments are those of packed entries."""
-    return b"*%d\r\n%b%b" % (
-        len(arguments) + 2 * len(entries),
-        b"".join(map(bulk, arguments)),
-        b"".join(entries),
-    )
+def pack(*arguments: Argument, entries: collections.Collection[bytes] = ()) -> bytes:
+    """Return one command, whose last arguments are those of packed entries."""
+    count = len(arguments) + 2 * len(entries)
+    return b"".join((b"*%d\r\n" % count, *map(bulk, arguments), *entries))
 
 
 def name_of(entry: bytes, /) -> bytes:
