@@ -282,7 +282,9 @@ def _ask(process: subprocess.Popen[bytes], lifeline: socket.socket, request: byt
     cause: OSError | None = None
     lifeline.settimeout(_ANSWER_SECONDS)
     try:
-        lifeline.sendall(request)
+        # If it has ended already, it has said why.
+        with contextlib.suppress(ConnectionError):
+            lifeline.sendall(request)
         while chunk := lifeline.recv(65_536):
             answer += chunk
             if answer.startswith(b"{") and answer.endswith(b"\n"):

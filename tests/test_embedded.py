@@ -11,6 +11,7 @@ import pathlib
 import shutil
 import signal
 import stat
+import socket
 import subprocess
 import sys
 import tempfile
@@ -518,7 +519,19 @@ async def test_a_silent_supervisor_is_given_up(monkeypatch: pytest.MonkeyPatch, 
         await embedded.EmbeddedServer().start()
 
 
-async def test_a_supervisor_that_crashes_shows_why(monkeypatch: pytest.MonkeyPatch, temporary: pathlib.Path):
+@pytest.mark.parametrize("has_ended", [False, True])
+async def test_a_supervisor_that_crashes_shows_why(
+    monkeypatch: pytest.MonkeyPatch, temporary: pathlib.Path, has_ended: bool
+):
+    run = embedded._run_supervisor
+
+    def run_supervisor() -> tuple[subprocess.Popen[bytes], socket.socket]:
+        process, lifeline = run()
+        if has_ended:
+            process.wait(10)
+        return process, lifeline
+
+    monkeypatch.setattr(embedded, "_run_supervisor", run_supervisor)
     monkeypatch.setattr(embedded._embedded_supervisor, "__file__", str(temporary / "nothing.py"))
     with pytest.raises(errors.BackendError, match=r"nothing\.py") as caught:
         await embedded.EmbeddedServer().start()
