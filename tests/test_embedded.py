@@ -10,8 +10,8 @@ import os
 import pathlib
 import shutil
 import signal
-import stat
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
