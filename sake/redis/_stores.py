@@ -38,6 +38,7 @@ import hikari
 
 from sake import errors
 
+from . import _ids
 from . import _scans
 from ._codec import Payload
 from ._delta import Delta
@@ -53,9 +54,7 @@ _Opened = collections.Callable[[], Engine]
 _T = typing.TypeVar("_T")
 
 
-def text(snowflake: hikari.Snowflakeish, /) -> str:
-    """Return an id as it is written in payloads and keys."""
-    return str(int(snowflake))
+text = _ids.to_snowflake
 
 
 def replace(delta: Delta, kind: AnyKind, payload: Payload, name: str, guild_key: str = "id", /) -> None:
