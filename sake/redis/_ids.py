@@ -28,7 +28,7 @@ def is_code(text: str, /) -> bool:
     return _CODE.fullmatch(text) is not None
 
 
-def to_snowflake(given: hikari.Snowflakeish | str, name: str = "id", /) -> str:
+def to_snowflake(given: object, name: str = "id", /) -> str:
     """Return an id that a caller gave as it is written in payloads and keys.
 
     Parameters
