@@ -7,7 +7,7 @@ No other library's error leaves sake: what went wrong below is chained as the er
 SakeException
 ├── BackendError (also a ValueError)      the backend cannot be reached or refuses
 ├── CannotDelete (also a ValueError)      the entry may not be removed
-├── ClosedClient                          the resource is not open
+├── ClosedClient                          the resource is not open, or in another event loop
 ├── EntryNotFound (also a LookupError)    the entry is not stored
 └── InvalidDataFound (also a LookupError) the entry is stored, but no model can be built from it
 ```
@@ -66,11 +66,13 @@ class CannotDelete(SakeException, ValueError):
 
 
 class ClosedClient(SakeException):
-    """A resource is used while it is not open.
+    """A resource is used while it is not open, or from another event loop than the one that it was opened in.
 
-    Raised by everything that reads or writes, before `open` was awaited and after `close` was.
+    Raised by everything that reads or writes, before `open` was awaited and once `close` has begun. The message tells
+    whether it is a matter of the event loop.
 
     Await `open` first, use the client in an `async with`, or let it open and close with the bot (`event_managed=True`).
+    Make a client for each event loop and thread.
     """
 
 

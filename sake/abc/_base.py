@@ -28,7 +28,7 @@ class Resource(abc.ABC):
     @property
     @abc.abstractmethod
     def is_alive(self) -> bool:
-        """Whether the resource is open.
+        """Whether the resource is open, in an event loop that has not ended.
 
         This tells whether it may be used, not whether the backend answers.
         """
@@ -38,17 +38,29 @@ class Resource(abc.ABC):
         """Close the resource.
 
         What was received and not written yet is written first, as far as the backend can be reached, then all
-        connections are closed. Nothing happens if the resource is not open.
+        connections are closed. What is called after closing has begun raises [sake.errors.ClosedClient][]. Nothing
+        happens if the resource is not open. A second call waits for the first.
+
+        If this is cancelled, nothing more is written: what is lost is counted and logged. The cancellation is raised
+        once everything is closed all the same.
+
+        Raises
+        ------
+        sake.errors.ClosedClient
+            If the resource is open in another event loop.
         """
 
     @abc.abstractmethod
     async def open(self) -> None:
         """Open the resource.
 
-        Nothing happens if the resource is open already.
+        Nothing happens if the resource is open already. It can be used in the running event loop, and only there, until
+        it is closed; after that it can be opened in another one.
 
         Raises
         ------
+        sake.errors.ClosedClient
+            If the resource is open in another event loop.
         sake.errors.BackendError
             If the backend cannot be reached or refuses the request.
         """

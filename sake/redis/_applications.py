@@ -104,7 +104,7 @@ class ApplicationCache(ResourceClient, abc.ApplicationCache):
 
     @typing_extensions.override
     async def fetch_application(self) -> hikari.Application:
-        async with self._fetching:
+        async with self._engine().fetching:
             with contextlib.suppress(errors.EntryNotFound, errors.InvalidDataFound):
                 return await self.get_application()
 
@@ -129,7 +129,7 @@ class ApplicationCache(ResourceClient, abc.ApplicationCache):
             await self.fetch_application()
             return await self.get_authorization_application()
 
-        async with self._fetching:
+        async with self._engine().fetching:
             with contextlib.suppress(errors.EntryNotFound, errors.InvalidDataFound):
                 return await self.get_authorization_application()
 

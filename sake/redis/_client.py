@@ -35,6 +35,7 @@ from ._keys import Keys
 from ._keys import ResourceIndex
 from ._keys import check_namespace
 from ._kinds import Kind
+from ._lifecycle import LifeCycle
 from ._statistics import Statistics
 
 if typing.TYPE_CHECKING:
@@ -121,16 +122,13 @@ class ResourceClient(abc.Resource):
         "_default_expire",
         "_event_manager",
         "_feed",
-        "_fetching",
         "_given_address",
         "_index_overrides",
         "_keys",
+        "_life_cycle",
         "_lifetimes",
-        "_lock",
         "_max_connections",
         "_password",
-        "_running",
-        "_server",
         "_statistics",
     )
 
@@ -168,15 +166,12 @@ class ResourceClient(abc.Resource):
             default_expire if default_expire is hikari.UNDEFINED else to_milliseconds(default_expire, "default_expire")
         )
         self._event_manager = event_manager
-        self._fetching = asyncio.Lock()
         self._index_overrides: dict[ResourceIndex, int] = {}
         self._keys = Keys(check_namespace(namespace))
         self._lifetimes: dict[AnyKind, int] = {}
-        self._lock = asyncio.Lock()
+        self._life_cycle = LifeCycle(type(self).__name__, self._begin, self._end)
         self._max_connections = _at_least(1, max_connections_per_db, "max_connections_per_db")
         self._password = password
-        self._running: Engine | None = None
-        self._server: embedded.EmbeddedServer | None = None
         self._statistics = Statistics()
         self._prepare()
         self._feed = Feed(self, self._statistics)
@@ -252,7 +247,7 @@ class ResourceClient(abc.Resource):
     @property
     @typing_extensions.override
     def is_alive(self) -> bool:
-        return self._running is not None
+        return self._life_cycle.is_open
 
     @property
     def statistics(self) -> Statistics:
@@ -291,7 +286,7 @@ class ResourceClient(abc.Resource):
         ValueError
             If the client is open, or the number is negative.
         """
-        if self._running is not None:
+        if self.is_alive:
             error_message = f"The override of {ResourceIndex(index).name} cannot be set while the client is open"
             raise ValueError(error_message)
 
@@ -373,21 +368,11 @@ class ResourceClient(abc.Resource):
 
     @typing_extensions.override
     async def open(self) -> None:
-        await self._start(needs_server=True)
+        await self._life_cycle.open(needs_server=True)
 
     @typing_extensions.override
     async def close(self) -> None:
-        async with self._lock:
-            if self._running is None:
-                return
-
-            # The listeners of what was received a moment ago have not run yet.
-            await asyncio.sleep(0)
-            if self._event_manager is not None:
-                self._feed.stop(self._event_manager)
-            engine, self._running = self._running, None
-            await engine.close(_DRAIN_SECONDS)
-            await self._close_server()
+        await self._life_cycle.close(_DRAIN_SECONDS)
 
     async def flush(self) -> None:
         """Make all events received so far visible to every other process.
@@ -405,53 +390,47 @@ class ResourceClient(abc.Resource):
         await engine.writer.flush()
 
     def _engine(self) -> Engine:
-        if self._running is None:
-            error_message = f"This {type(self).__name__} is not open: call its open() first"
-            raise errors.ClosedClient(error_message)
+        return self._life_cycle.engine()
 
-        return self._running
+    async def _begin(self, needs_server: bool, /) -> Engine:
+        async with contextlib.AsyncExitStack() as undo:
+            server = None
+            if self._given_address.startswith("embedded://"):
+                from sake import embedded
 
-    async def _close_server(self) -> None:
-        if self._server is not None:
-            await self._server.close()
-            self._server = None
+                server = embedded.EmbeddedServer()
+                undo.push_async_callback(server.close)
+                await server.start()
 
-    async def _start(self, *, needs_server: bool) -> None:
-        async with self._lock:
-            if self._running is not None:
-                return
+            engine = self._make_engine(server)
+            undo.push_async_callback(engine.connections.close)
+            try:
+                await engine.connections.check()
+            except errors.BackendError as exc:
+                if needs_server:
+                    raise
+                _LOGGER.error("The cache starts without its server, and writes once it is there: %s", exc)
+            undo.pop_all()
 
-            async with contextlib.AsyncExitStack() as undo:
-                undo.push_async_callback(self._close_server)
-                engine = await self._make_engine()
-                undo.push_async_callback(engine.connections.close)
-                try:
-                    await engine.connections.check()
-                except errors.BackendError as exc:
-                    if needs_server:
-                        raise
-                    _LOGGER.error("The cache starts without its server, and writes once it is there: %s", exc)
-                undo.pop_all()
+        engine.writer.start()
+        if self._event_manager is not None:
+            self._feed.start(self._event_manager, engine)
 
-            engine.writer.start()
-            self._running = engine
-            if self._event_manager is not None:
-                self._feed.start(self._event_manager, engine)
+        return engine
 
-    async def _make_engine(self) -> Engine:
-        address = self._given_address
-        if address.startswith("embedded://"):
-            from sake import embedded
+    def _end(self) -> None:
+        if self._event_manager is not None:
+            self._feed.stop(self._event_manager)
 
-            self._server = embedded.EmbeddedServer()
-            await self._server.start()
-            address = self._server.url
-
+    def _make_engine(self, server: embedded.EmbeddedServer | None, /) -> Engine:
         kinds = self._all_kinds()
         self._lifetimes.update({kind: self._lifetime_of(kind) for kind in kinds if kind.lifetime is not None})
         return Engine(
             connections=_connections.Connections(
-                address, password=self._password, limit=self._max_connections, options=self._connection_options
+                self._given_address if server is None else server.url,
+                password=self._password,
+                limit=self._max_connections,
+                options=self._connection_options,
             ),
             layout={kind: self._database_of(kind) for kind in kinds},
             keys=self._keys,
@@ -460,6 +439,7 @@ class ResourceClient(abc.Resource):
             backlog_limit=self._backlog_limit,
             factory=self._app.entity_factory,
             statistics=self._statistics,
+            server=server,
         )
 
     def _all_kinds(self) -> list[AnyKind]:
@@ -502,7 +482,7 @@ class ResourceClient(abc.Resource):
                 )
 
     async def _on_starting(self, _: hikari.StartingEvent, /) -> None:
-        await self._start(needs_server=False)
+        await self._life_cycle.open(needs_server=False)
 
     async def _on_stopping(self, _: hikari.StoppingEvent, /) -> None:
         await self.close()

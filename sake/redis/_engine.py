@@ -6,6 +6,7 @@ from __future__ import annotations
 __all__ = ["Engine"]
 
 import asyncio
+import contextlib
 import logging
 import typing
 from collections import abc as collections
@@ -19,6 +20,9 @@ from ._kinds import Kind
 from ._reader import Reader
 from ._statistics import Statistics
 from ._writer import Writer
+
+if typing.TYPE_CHECKING:
+    from sake import embedded
 
 AnyKind = Kind[typing.Any]
 
@@ -49,14 +53,20 @@ class Engine:
         Builds models.
     statistics
         Is kept up to date.
+    server
+        The embedded server, if that is the server: it is closed with the engine.
     """
 
     __slots__ = (
+        "_draining",
+        "_has_given_up",
         "_owners",
+        "_server",
         "_tasks",
         "codec",
         "connections",
         "factory",
+        "fetching",
         "keys",
         "layout",
         "lifetimes",
@@ -76,12 +86,18 @@ class Engine:
         backlog_limit: int,
         factory: hikari.api.EntityFactory,
         statistics: Statistics,
+        server: embedded.EmbeddedServer | None,
     ) -> None:
+        self._draining: asyncio.Task[None] | None = None
+        self._has_given_up = False
         self._owners: dict[tuple[AnyKind, str], str] = {}
+        self._server = server
         self._tasks: set[asyncio.Task[None]] = set()
         self.codec: typing.Final = codec
         self.connections: typing.Final = connections
         self.factory: typing.Final = factory
+        self.fetching: typing.Final = asyncio.Lock()
+        """Held by what asks Discord, lest all ask for the same."""
         self.keys: typing.Final = keys
         self.layout: typing.Final = layout
         self.lifetimes: typing.Final = lifetimes
@@ -112,13 +128,34 @@ class Engine:
         task.add_done_callback(self._done)
 
     async def close(self, within: float, /) -> None:
-        """Stop, after writing what is left for at most `within` seconds."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.writer.close(within)
-        await self.reader.close()
-        await self.connections.close()
+        """Stop, after writing what is left for at most `within` seconds.
+
+        A cancel ends the writing, and nothing else.
+        """
+        async with contextlib.AsyncExitStack() as parts:
+            if self._server is not None:
+                parts.push_async_callback(self._server.close)
+            parts.push_async_callback(self.connections.close)
+            parts.push_async_callback(self.reader.close)
+            for task in self._tasks:
+                task.cancel()
+            self._draining = asyncio.current_task()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.writer.close(0.0 if self._has_given_up else within)
+            self._draining = None
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def give_up(self) -> None:
+        """Let `close` write no more."""
+        self._has_given_up = True
+        if self._draining is not None and not self._draining.cancelling():
+            self._draining.cancel()
+
+    async def abandon(self) -> None:
+        """Tell what is lost, and free what can be, in place of `close` when the engine's event loop has ended."""
+        self.writer.give_up_rest()
+        if self._server is not None:
+            await self._server.close()
 
     def _done(self, task: asyncio.Task[None], /) -> None:
         self._tasks.discard(task)

@@ -175,26 +175,36 @@ class Writer:
         await waiter
 
     async def close(self, within: float, /) -> None:
-        """Write what is left, for at most `within` seconds, and stop."""
+        """Write what is left, for at most `within` seconds, and stop.
+
+        What is lost is counted and logged, also where this is cancelled.
+        """
         try:
-            async with asyncio.timeout(within):
-                while self._number_written < self._number_cut or self.delta:
-                    with contextlib.suppress(errors.BackendError):
-                        await self.flush()
-                    await asyncio.sleep(0 if self._failure is None else _PAUSES[0])
-        except TimeoutError:
-            self.cut()
-            lost = sum(delta.count() for delta in self._unwritten())
-            self._statistics.dropped += lost
-            _LOGGER.error("Closed while the server is away: %s unwritten changes are lost (%s)", lost, self._failure)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(within):
+                    while self._number_written < self._number_cut or self.delta:
+                        with contextlib.suppress(errors.BackendError):
+                            await self.flush()
+                        await asyncio.sleep(0 if self._failure is None else _PAUSES[0])
         finally:
             if self._timer is not None:
                 self._timer.cancel()
             if self._task is not None:
                 self._task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await self._task
+                await asyncio.wait([self._task])
+            self.give_up_rest()
             self._resolve(errors.ClosedClient("The client was closed"))
+
+    def give_up_rest(self) -> None:
+        """Count and log what is not written yet as lost."""
+        self.cut()
+        if lost := sum(delta.count() for delta in self._unwritten()):
+            self._statistics.dropped += lost
+            _LOGGER.error(
+                "Closed before everything was written: %s changes are lost (%s)",
+                lost,
+                self._failure or "no time was left",
+            )
 
     def _linger(self) -> None:
         if not self._writing and self._timer is None:
