@@ -35,6 +35,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def simulate(session: nox.Session) -> None:
+    """Tell stories that nobody thought of: `-- --seeds 10000`, or `-- --seed 4711 --trace`."""
+    _install(session, "tests", extras="cli,embedded,speedups,tanjun,testing")
+    session.run("python", "-m", "simulation", *session.posargs, env={"PYTHONHASHSEED": "0", "PYTHONPATH": "tests"})
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check the rules and the format."""
     _install(session, "lint")
