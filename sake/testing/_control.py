@@ -18,6 +18,10 @@ if typing.TYPE_CHECKING:
     from sake.testing import _world
 
 _MAX_BATCH: typing.Final = 200
+_OTHER_LOOP: typing.Final = (
+    "this loopback Discord was started in another event loop: a test that uses it and the fixture that starts it need "
+    "the same one, so give both the same loop_scope"
+)
 _PACE: typing.Final = 0.005
 
 
@@ -34,11 +38,12 @@ class GatewayControl:
         The number of shards that bots are told to start.
     """
 
-    __slots__ = ("_gateway", "_interactions", "_shards", "_world")
+    __slots__ = ("_gateway", "_interactions", "_loop", "_shards", "_world")
 
     def __init__(self, world: _world.World, gateway: _gateway.Gateway, shards: int, /) -> None:
         self._world = world
         self._gateway = gateway
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._shards = shards
         self._interactions: dict[str, collections.Mapping[str, typing.Any]] = {}
 
@@ -56,6 +61,23 @@ class GatewayControl:
     def connected_shards(self) -> list[int]:
         """Numbers of the shards that a bot is connected on and has been greeted, in order."""
         return sorted({session.shard_id for session in self._gateway.sessions.values() if session.is_ready})
+
+    def _check_loop(self) -> None:
+        """Refuse to wait where what is waited for cannot happen."""
+        if self._loop is not None and self._loop is not asyncio.get_running_loop():
+            raise RuntimeError(_OTHER_LOOP)
+
+    def _check_is_served(self) -> None:
+        """Refuse to give an address to a bot that would wait for ever; one in another thread would not."""
+        if self._loop is None or self._loop.is_running():
+            return
+
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return
+
+        raise RuntimeError(_OTHER_LOOP)
 
     async def dispatch(
         self, name: str, payload: collections.Mapping[str, typing.Any], /, *, shard_id: int | None = None
@@ -102,6 +124,7 @@ class GatewayControl:
         TypeError
             If JSON cannot express a payload; the events before it are sent.
         """
+        self._check_loop()
         connections: set[_sessions.Connection] = set()
         try:
             for name, payload in events:
@@ -143,6 +166,7 @@ class GatewayControl:
         if rate is not None and not rate > 0:
             raise ValueError(f"rate must be positive: {rate}")
 
+        self._check_loop()
         played: collections_.Counter[str] = collections_.Counter()
         clock = asyncio.get_running_loop().time
         began = clock()
@@ -178,6 +202,7 @@ class GatewayControl:
         TimeoutError
             If it takes longer.
         """
+        self._check_loop()
         await self._gateway.signal.until(
             lambda: set(range(self._shards)) <= set(self.connected_shards),
             within=within,
@@ -188,9 +213,10 @@ class GatewayControl:
         """Wait until the bots have received everything that was sent, and what they have asked for in turn.
 
         What others send while it waits is not waited for, so it ends while `play` runs too.
-        A shard that is reconnecting is waited for. Events are received when hikari has handed them to its event
-        manager: its cache is up to date and listeners have been started, but a listener may still be at work. Member
-        requests which hikari holds back for its own rate limit (117 a minute and shard) are not waited for.
+        A shard that is reconnecting, or starts anew because its session was ended, is waited for. Events are received
+        when hikari has handed them to its event manager: its cache is up to date and listeners have been started, but a
+        listener may still be at work. Member requests which hikari holds back for its own rate limit (117 a minute and
+        shard) are not waited for.
 
         Parameters
         ----------
@@ -204,6 +230,7 @@ class GatewayControl:
         RuntimeError
             If no bot has ever connected, or all have left.
         """
+        self._check_loop()
         if not self._gateway.sessions:
             raise RuntimeError("there is no bot to settle")
 
@@ -227,8 +254,12 @@ class GatewayControl:
                 and await connection.round_trip()
                 and await connection.round_trip()
                 and session.asked == asked
+                and not session.is_ended
             ):
                 return
+
+        if session.successor is not None:
+            await self._settle(session.successor, within)
 
     async def reconnect(self, shard_id: int, /, *, within: float = 30.0) -> None:
         """Ask a shard to reconnect and resume, and wait until it has left.
@@ -289,6 +320,7 @@ class GatewayControl:
         RuntimeError
             If there is no session of that shard.
         """
+        self._check_loop()
         sessions = [session for session in self._gateway.sessions.values() if session.shard_id == shard_id]
         if not sessions:
             raise RuntimeError(f"there is no session of shard {shard_id}")
@@ -297,6 +329,7 @@ class GatewayControl:
             await self._gateway.invalidate(session)
 
     def _connections_of(self, shard_id: int, /) -> list[_sessions.Connection]:
+        self._check_loop()
         sessions = self._gateway.sessions.values()
         connections = [s.connection for s in sessions if s.shard_id == shard_id and s.connection is not None]
         if not connections:

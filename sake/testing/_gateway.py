@@ -257,7 +257,7 @@ class Gateway:
         await connection.flush()
 
     async def _identify(self, connection: _sessions.Connection, data: typing.Any, /) -> None:
-        if connection.session is not None:
+        if connection.session is not None and not connection.session.is_ended:
             await connection.close(*_ALREADY_AUTHENTICATED)
             return
 
@@ -271,7 +271,6 @@ class Gateway:
             return
 
         self.commands.append(Command(shard_id, _IDENTIFY, data))
-        self._forget_abandoned(shard_id, shard_count)
         threshold = self._large_threshold if self._large_threshold is not None else data.get("large_threshold", 50)
         session = _sessions.Session(
             id=f"{next(self._ids):032x}",
@@ -281,16 +280,26 @@ class Gateway:
             large_threshold=threshold,
             replay_limit=self._replay_limit,
         )
+        self._replace(connection, session)
         self.sessions[session.id] = session
         self._attach(connection, session)
         _LOGGER.debug("shard %s of %s has identified", shard_id, shard_count)
         await self._greet(connection, session)
 
-    def _forget_abandoned(self, shard_id: int, shard_count: int, /) -> None:
+    def _replace(self, connection: _sessions.Connection, session: _sessions.Session, /) -> None:
         """Drop the sessions that a shard gives up by starting a new one."""
-        for session in list(self.sessions.values()):
-            if session.connection is None and (session.shard_id, session.shard_count) == (shard_id, shard_count):
-                del self.sessions[session.id]
+        shard = (session.shard_id, session.shard_count)
+        of_shard = [other for other in self.sessions.values() if (other.shard_id, other.shard_count) == shard]
+        ended = [other for other in of_shard if other.is_ended]
+        # Another bot's was ended as well, and is to be replaced by its own.
+        ended.sort(key=lambda other: (other is not connection.session, other.connection is not None))
+        for other in ended[:1]:
+            other.successor = session
+            del self.sessions[other.id]
+
+        for other in of_shard:
+            if other.connection is None and not other.is_ended:
+                del self.sessions[other.id]
 
     def _attach(self, connection: _sessions.Connection, session: _sessions.Session, /) -> None:
         connection.session = session
@@ -315,9 +324,8 @@ class Gateway:
         self.signal.fire()
 
     async def invalidate(self, session: _sessions.Session, /) -> None:
-        """End a session for good, which makes a connected bot start a new one."""
-        self.sessions.pop(session.id, None)
-        session.greeted = False
+        """End a session for good, which makes its bot start a new one; it is kept until then, to be waited for."""
+        session.is_ended = True
         if session.connection is not None:
             session.connection.put_control(_INVALID_SESSION, False)
             await session.connection.flush()
@@ -335,7 +343,7 @@ class Gateway:
             return
 
         session = self.sessions.get(data["session_id"])
-        missed = session.missed_since(data["seq"]) if session is not None else None
+        missed = session.missed_since(data["seq"]) if session is not None and not session.is_ended else None
         if session is None or missed is None:
             connection.put_control(_INVALID_SESSION, False)
             await connection.flush()
@@ -359,6 +367,9 @@ class Gateway:
 def _hears(
     session: _sessions.Session, name: str, payload: collections.Mapping[str, typing.Any], shard_id: int | None, /
 ) -> bool:
+    if session.is_ended:
+        return False
+
     if shard_id is not None:
         return session.shard_id == shard_id
 

@@ -196,10 +196,12 @@ class Session:
         "greeted",
         "id",
         "intents",
+        "is_ended",
         "large_threshold",
         "sequence",
         "shard_count",
         "shard_id",
+        "successor",
     )
 
     def __init__(
@@ -213,13 +215,15 @@ class Session:
         self.sequence: int = 0
         self.asked: int = 0
         self.greeted: bool = False
+        self.is_ended: bool = False
         self.connection: Connection | None = None
+        self.successor: Session | None = None
         self._log: collections_.deque[bytes] = collections_.deque(maxlen=replay_limit)
 
     @property
     def is_ready(self) -> bool:
         """True while a bot is connected and has been sent everything that follows IDENTIFY or RESUME."""
-        return self.connection is not None and self.greeted
+        return self.connection is not None and self.greeted and not self.is_ended
 
     def put(self, name: str, data: bytes, /) -> Connection | None:
         """Add an event, to be sent now or after RESUME.
