@@ -744,7 +744,6 @@ async def test_rest_says_what_does_not_exist(loopback_discord: testing.LoopbackD
             (rest.fetch_emoji(id_, 1), 10_014),
             (rest.fetch_message(int(channel_id), 1), 10_008),
             (rest.fetch_invite("nothing"), 10_006),
-            (rest.fetch_voice_regions(), 0),
         ):
             with pytest.raises(hikari.NotFoundError) as caught:
                 await request

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["channel_info", "member_chunks"]
+__all__ = ["channel_info", "is_called", "member_chunks"]
 
 import typing
 from collections import abc as collections
@@ -63,7 +63,7 @@ def _find_members(
         return found, [user_id for user_id in asked if user_id not in guild.members]
 
     query = request.get("query", "").lower()
-    members = [member for member in guild.members.values() if not query or _is_called(member, query)]
+    members = [member for member in guild.members.values() if not query or is_called(member, query)]
     limit = request.get("limit") or 0
     if query or limit:
         members = members[: min(limit or _MAX_LIMIT, _MAX_LIMIT)]
@@ -76,9 +76,10 @@ def _ids(given: object, /) -> list[str]:
     return [str(id_) for id_ in typing.cast("list[object]", given if isinstance(given, list) else [given])]
 
 
-def _is_called(member: _source.Payload, query: str, /) -> bool:
+def is_called(member: _source.Payload, beginning: str, /) -> bool:
+    """Return whether one of a member's names begins with a text in small letters."""
     names = (member["user"]["username"], member["user"].get("global_name"), member.get("nick"))
-    return any(name is not None and name.lower().startswith(query) for name in names)
+    return any(name is not None and name.lower().startswith(beginning) for name in names)
 
 
 def channel_info(world: _world.World, request: collections.Mapping[str, typing.Any], /) -> _source.Payload:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 __all__ = ["LoopbackDiscord"]
 
+import asyncio
 import base64
 import contextlib
+import math
 import typing
 from collections import abc as collections
 
@@ -28,14 +30,19 @@ _HOST: typing.Final = "127.0.0.1"
 _FORBIDDEN: typing.Final = 403
 _ERROR_STATUSES: typing.Final = range(400, 600)
 _MAX_BODY: typing.Final = 64 * 1024 * 1024
+_SCOPES: typing.Final = ("user", "shared", "global")
 
 
 class LoopbackDiscord(_control.GatewayControl):
     """A Discord on this machine, which an unmodified bot connects to.
 
     It serves REST and the gateway on a free port of 127.0.0.1: hello, identify, resume, heartbeats, several shards,
-    zlib and zstd streams, member requests. What it serves is a [sake.testing.World][]. Rate limits do not exist, and of
-    the intents those decide that say which events arrive; MESSAGE_CONTENT does not empty messages.
+    zlib and zstd streams, member requests. What it serves is a [sake.testing.World][]. There are no rate limits but
+    those you ask for, and of the intents those decide that say which events arrive; MESSAGE_CONTENT does not empty
+    messages. Of REST it serves `routes`; everything else is answered with 501, which hikari raises as
+    [hikari.InternalServerError][]. Requests that make no sense are refused with 400, as Discord does.
+
+    It belongs to the event loop that it is started in. Bots may run in other threads.
 
     ```py
     async with sake.testing.LoopbackDiscord() as discord:
@@ -153,12 +160,19 @@ class LoopbackDiscord(_control.GatewayControl):
         if not self._url:
             raise RuntimeError("this loopback Discord is not running")
 
+        self._check_is_served()
         return self._url
 
     @property
     def requests(self) -> list[_rest.Request]:
         """The REST requests that bots have made, oldest first. The list may be cleared."""
         return self._rest.requests
+
+    @property
+    def routes(self) -> list[str]:
+        """What REST serves, such as `GET /guilds/{guild}`, ordered by path. It answers everything else with 501."""
+        served = {(route.path.removeprefix(_rest.PREFIX), route.method) for route in self._rest.routes()}
+        return [f"{method} {path}" for path, method in sorted(served)]
 
     async def start(self) -> None:
         """Start to listen.
@@ -171,8 +185,9 @@ class LoopbackDiscord(_control.GatewayControl):
         if self._runner is not None:
             raise RuntimeError("this loopback Discord is running already")
 
-        app = web.Application(middlewares=[self._rest.middleware], client_max_size=_MAX_BODY)
-        app.add_routes([web.get("/", self._gateway.serve), *self._rest.routes()])
+        self._loop = asyncio.get_running_loop()
+        app = web.Application(client_max_size=_MAX_BODY)
+        app.add_routes([web.get("/", self._gateway.serve), *self._rest.served()])
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, _HOST, 0).start()
@@ -182,7 +197,8 @@ class LoopbackDiscord(_control.GatewayControl):
 
     async def close(self) -> None:
         """End all connections and stop listening. Close the bots first, or they try to reconnect."""
-        runner, self._runner, self._url = self._runner, None, ""
+        self._check_loop()
+        runner, self._runner, self._url, self._loop = self._runner, None, "", None
         if runner is None:
             return
 
@@ -238,6 +254,7 @@ class LoopbackDiscord(_control.GatewayControl):
         hikari.GatewayBot
             The bot, after it has received everything that follows READY.
         """
+        self._check_loop()
         bot = bot if bot is not None else self.bot()
         try:
             await bot.start(check_for_updates=False, **options)
@@ -247,23 +264,48 @@ class LoopbackDiscord(_control.GatewayControl):
             if bot.is_alive:
                 await bot.close()
 
-    def refuse_rest(self, status: int = _FORBIDDEN, /) -> None:
+    def refuse_rest(
+        self,
+        status: int = _FORBIDDEN,
+        /,
+        *,
+        times: int | None = None,
+        retry_after: float = 1.0,
+        scope: typing.Literal["user", "shared", "global"] = "user",
+    ) -> None:
         """Let REST refuse everything but `GET /gateway/bot` from now on.
 
         Parameters
         ----------
         status
-            The HTTP status of the answers. Bots repeat requests that fail with 500, 502, 503 or 504.
+            The HTTP status of the answers. Bots repeat requests that fail with 429, 500, 502, 503 or 504. 429 is a rate
+            limit, and comes with the headers of one.
+        times
+            The number of requests that are refused. Without it all are, until `allow_rest`.
+        retry_after
+            Seconds after which a bot may ask again when the status is 429.
+        scope
+            Whom a rate limit is for: this bot, everybody who uses what was asked for, or all that this bot asks for.
 
         Raises
         ------
         ValueError
-            If it is not the status of an error.
+            If `status` is not that of an error, `times` is less than 1, `retry_after` is negative or not finite, or
+            there is no such `scope`.
         """
         if status not in _ERROR_STATUSES:
             raise ValueError(f"status must be that of an error: {status}")
 
-        self._rest.refusal = status
+        if times is not None and times < 1:
+            raise ValueError(f"times must be at least 1: {times}")
+
+        if not 0 <= retry_after < math.inf:
+            raise ValueError(f"retry_after must be finite and not negative: {retry_after}")
+
+        if scope not in _SCOPES:
+            raise ValueError(f"scope must be one of {', '.join(_SCOPES)}: {scope!r}")
+
+        self._rest.refusal = _rest.Refusal(status, times, retry_after, scope)
 
     def allow_rest(self) -> None:
         """Let REST answer again."""

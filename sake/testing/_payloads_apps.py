@@ -13,6 +13,7 @@ from sake.testing import _source
 
 _ADMINISTRATOR: typing.Final = "8"
 _ATTACHMENT_LIMIT: typing.Final = 10_485_760
+_STRING_OPTION: typing.Final = 3
 
 
 class ApplicationPayloads(_payloads_messages.MessagePayloads):
@@ -161,6 +162,101 @@ class ApplicationPayloads(_payloads_messages.MessagePayloads):
         options = {"message": message, "channel_id": message["channel_id"], **overrides}
         data = {"id": 2, "custom_id": custom_id, "component_type": 2}
         return self._interaction(3, data, guild_id=guild_id, member=member, user=user, overrides=options)
+
+    def autocomplete_interaction(
+        self,
+        *,
+        name: str = "ping",
+        option: str = "text",
+        value: str = "",
+        options: collections.Sequence[collections.Mapping[str, typing.Any]] | None = None,
+        guild_id: str | None = None,
+        member: collections.Mapping[str, typing.Any] | None = None,
+        user: collections.Mapping[str, typing.Any] | None = None,
+        **overrides: typing.Any,
+    ) -> _source.Payload:
+        """Build what INTERACTION_CREATE carries while somebody types an option of a slash command.
+
+        Parameters
+        ----------
+        name
+            The command's name.
+        option
+            The name of the option that is being typed.
+        value
+            What has been typed of it so far.
+        options
+            All options, in place of the one; the one that is being typed has `"focused": True`.
+        guild_id
+            The guild. Without one it happens in a direct message channel.
+        member
+            Who types in a guild; a new member when not given.
+        user
+            Who types in a direct message channel; a new user when not given.
+        **overrides
+            Keys to set on the result.
+
+        Returns
+        -------
+        dict
+            A whole interaction.
+        """
+        if options is None:
+            options = [{"name": option, "type": _STRING_OPTION, "value": value, "focused": True}]
+
+        data = {"id": self.snowflake(within_days=100), "name": name, "type": 1, "options": list(options)}
+        return self._interaction(4, data, guild_id=guild_id, member=member, user=user, overrides=overrides)
+
+    def modal_interaction(
+        self,
+        *,
+        custom_id: str = "form",
+        values: collections.Mapping[str, str] | None = None,
+        message: collections.Mapping[str, typing.Any] | None = None,
+        guild_id: str | None = None,
+        member: collections.Mapping[str, typing.Any] | None = None,
+        user: collections.Mapping[str, typing.Any] | None = None,
+        **overrides: typing.Any,
+    ) -> _source.Payload:
+        """Build what INTERACTION_CREATE carries when somebody sends off a modal.
+
+        Parameters
+        ----------
+        custom_id
+            What the bot knows the modal by.
+        values
+            What was filled in, by the text inputs' custom ids; one input with some text when not given.
+        message
+            The message with the button that the modal was opened by, if it was opened by one.
+        guild_id
+            The guild. Without one it happens in a direct message channel.
+        member
+            Who sends it in a guild; a new member when not given.
+        user
+            Who sends it in a direct message channel; a new user when not given.
+        **overrides
+            Keys to set on the result.
+
+        Returns
+        -------
+        dict
+            A whole interaction.
+        """
+        if values is None:
+            values = {"text": self.sentence()}
+
+        rows = [
+            {
+                "type": 1,
+                "id": 2 * row + 1,
+                "components": [{"type": 4, "id": 2 * row + 2, "custom_id": id_, "value": value}],
+            }
+            for row, (id_, value) in enumerate(values.items())
+        ]
+        place = {} if message is None else {"message": message, "channel_id": message["channel_id"]}
+        data = {"custom_id": custom_id, "components": rows}
+        options = {**place, **overrides}
+        return self._interaction(5, data, guild_id=guild_id, member=member, user=user, overrides=options)
 
     def _interaction(
         self,

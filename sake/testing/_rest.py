@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
-__all__ = ["ApiError", "Request", "Rest"]
+__all__ = ["Refusal", "Request", "Rest"]
 
+import dataclasses
+import hashlib
+import math
+import time
 import typing
 from collections import abc as collections
 
 import orjson
 from aiohttp import web
 
+from sake.testing import _chunks
+from sake.testing import _forms
 from sake.testing import _source
 
 if typing.TYPE_CHECKING:
@@ -20,7 +26,11 @@ if typing.TYPE_CHECKING:
 _Handler: typing.TypeAlias = "collections.Callable[[web.Request], collections.Awaitable[web.StreamResponse]]"
 
 PREFIX: typing.Final = "/api/v10"
+_IDS: typing.Final = frozenset(("application", "channel", "guild", "id", "interaction", "message", "user"))
+_LIMITED: typing.Final = 429
 _MAX_MEMBERS: typing.Final = 1_000
+_MAX_QUERY: typing.Final = 100
+_ORIGINAL: typing.Final = "@original"
 _SESSION_STARTS: typing.Final = 1_000
 
 
@@ -37,34 +47,28 @@ class Request(typing.NamedTuple):
     """The parameters of the URL."""
 
 
-class ApiError(Exception):
-    """An answer that says what is wrong.
+@dataclasses.dataclass(slots=True)
+class Refusal:
+    """How requests are refused."""
 
-    Parameters
-    ----------
-    status
-        The HTTP status.
-    code
-        Discord's code for the error.
-    message
-        What is wrong.
-    """
-
-    def __init__(self, status: int, code: int, message: str, /) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
+    status: int
+    """The HTTP status."""
+    times: int | None
+    """How many more requests are refused, if not all."""
+    retry_after: float
+    """Seconds that a rate limit lasts."""
+    scope: str
+    """Whom a rate limit is for: `user`, `shared` or `global`."""
 
 
-def reply(data: object, /, *, status: int = 200) -> web.Response:
+def reply(data: object, /, *, status: int = 200, headers: collections.Mapping[str, str] | None = None) -> web.Response:
     """Answer with a JSON document."""
-    return web.Response(status=status, body=orjson.dumps(data), content_type="application/json")
+    return web.Response(status=status, body=orjson.dumps(data), content_type="application/json", headers=headers)
 
 
-def unknown(what: str, code: int, /) -> ApiError:
+def unknown(what: str, code: int, /) -> _forms.ApiError:
     """Make the error for something that does not exist."""
-    return ApiError(404, code, f"Unknown {what}")
+    return _forms.ApiError(404, code, f"Unknown {what}")
 
 
 class Rest:
@@ -84,7 +88,7 @@ class Rest:
         self.world = world
         self.gateway_url = ""
         self.requests: list[Request] = []
-        self.refusal: int | None = None
+        self.refusal: Refusal | None = None
         self.application = world.payloads.application(
             id=world.me["id"],
             bot={key: world.me[key] for key in ("id", "username", "discriminator", "avatar", "bot")},
@@ -116,38 +120,66 @@ class Rest:
             web.get(f"{PREFIX}/guilds/{{guild}}/emojis/{{id}}", self._get_emoji),
             web.get(f"{PREFIX}/guilds/{{guild}}/stickers", self._list_children),
             web.get(f"{PREFIX}/guilds/{{guild}}/members", self._list_members),
+            web.get(f"{PREFIX}/guilds/{{guild}}/members/search", self._search_members),
             web.get(f"{PREFIX}/guilds/{{guild}}/members/{{user}}", self._get_member),
             web.get(f"{PREFIX}/channels/{{channel}}", self._get_channel),
             web.get(f"{PREFIX}/invites/{{code}}", self._get_invite),
             web.post(f"{PREFIX}/users/@me/channels", self._post_direct_channel),
         ]
 
-    @web.middleware
-    async def middleware(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        """Record a request, let it pass if it may, and turn errors into answers."""
-        if not request.path.startswith(PREFIX):
-            return await handler(request)
+    def served(self) -> list[web.RouteDef]:
+        """List what the server has to do: to answer every route, and to say of all others that they are missing."""
+        missing = web.route("*", f"{PREFIX}/{{path:.*}}", self._refuse_missing)
+        return [
+            web.route(route.method, route.path, self._answering(route.handler)) for route in (*self.routes(), missing)
+        ]
 
-        path = request.path.removeprefix(PREFIX)
-        try:
-            body = await read_body(request)
-            self.requests.append(Request(request.method, path, body, dict(request.query)))
-            self._check(request, path)
-            return await handler(request)
-        except ApiError as error:
-            return reply({"code": error.code, "message": error.message}, status=error.status)
-        except web.HTTPNotFound:
-            return reply({"code": 0, "message": "404: Not Found"}, status=404)
-        except web.HTTPMethodNotAllowed:
-            return reply({"code": 0, "message": "405: Method Not Allowed"}, status=405)
+    # aiohttp keeps middlewares, and the handlers that they are laid around, for as long as the process lives.
+    def _answering(self, handler: _Handler, /) -> _Handler:
+        """Record a request, let it pass if it may, and turn errors into answers."""
+
+        async def answer(request: web.Request, /) -> web.StreamResponse:
+            path = request.path.removeprefix(PREFIX)
+            try:
+                body = await read_body(request)
+                self.requests.append(Request(request.method, path, body, dict(request.query)))
+                if (refusal := self._refuse(path)) is not None:
+                    return _refused(refusal, request)
+
+                self._check(request, path)
+                return await handler(request)
+            except _forms.ApiError as error:
+                details = {} if error.errors is None else {"errors": error.errors}
+                return reply({"code": error.code, "message": error.message, **details}, status=error.status)
+            except web.HTTPException as error:
+                return reply({"code": 0, "message": f"{error.status}: {error.reason}"}, status=error.status)
+
+        return answer
+
+    def _refuse(self, path: str, /) -> Refusal | None:
+        refusal = self.refusal
+        if refusal is None or path == "/gateway/bot":
+            return None
+
+        if refusal.times is not None:
+            refusal.times -= 1
+            if not refusal.times:
+                self.refusal = None
+
+        return refusal
 
     def _check(self, request: web.Request, path: str, /) -> None:
-        if self.refusal is not None and path != "/gateway/bot":
-            raise ApiError(self.refusal, 0, "This loopback Discord refuses requests")
-
         carries_own_token = path.startswith(("/interactions/", "/webhooks/"))
         if not carries_own_token and request.headers.get("Authorization") != f"Bot {self._token}":
-            raise ApiError(401, 0, "401: Unauthorized")
+            raise _forms.ApiError(401, 0, "401: Unauthorized")
+
+        for name, value in request.match_info.items():
+            if name in _IDS and value != _ORIGINAL:
+                _forms.check_snowflake(value, f"{name}_id")
+
+    async def _refuse_missing(self, request: web.Request, /) -> web.StreamResponse:
+        asked = f"{request.method} {request.path.removeprefix(PREFIX)}"
+        raise _forms.ApiError(501, 0, f"LoopbackDiscord does not serve {asked}: its `routes` are what it has")
 
     def find_guild(self, request: web.Request, /) -> _world_guild.WorldGuild:
         """Find the guild that a request names."""
@@ -195,12 +227,13 @@ class Rest:
         return reply(self._commands.get(request.match_info.get("guild"), []))
 
     async def _put_commands(self, request: web.Request, /) -> web.Response:
-        commands = [self._register(request, command) for command in await read_body(request)]
+        body = await read_form(request, _forms.check_commands)
+        commands = [self._register(request, command) for command in body]
         self._commands[request.match_info.get("guild")] = commands
         return reply(commands)
 
     async def _post_command(self, request: web.Request, /) -> web.Response:
-        command = self._register(request, await read_body(request))
+        command = self._register(request, await read_form(request, _forms.check_command))
         registered = self._commands.setdefault(request.match_info.get("guild"), [])
         registered[:] = [other for other in registered if other["name"] != command["name"]]
         registered.append(command)
@@ -247,11 +280,17 @@ class Rest:
         return reply(emoji)
 
     async def _list_members(self, request: web.Request, /) -> web.Response:
-        limit = min(int(request.query.get("limit", "1")), _MAX_MEMBERS)
-        after = int(request.query.get("after", "0"))
+        limit = _read_limit(request)
+        after = _forms.read_whole(request.query, "after", default=0)
         members = self.find_guild(request).members
         ids = sorted((id_ for id_ in members if int(id_) > after), key=int)[:limit]
         return reply([members[id_] for id_ in ids])
+
+    async def _search_members(self, request: web.Request, /) -> web.Response:
+        limit = _read_limit(request)
+        beginning = _forms.read_text(request.query, "query", most=_MAX_QUERY).lower()
+        members = self.find_guild(request).members.values()
+        return reply([member for member in members if _chunks.is_called(member, beginning)][:limit])
 
     async def _get_member(self, request: web.Request, /) -> web.Response:
         member = self.find_guild(request).members.get(request.match_info["user"])
@@ -274,7 +313,7 @@ class Rest:
         raise unknown("Invite", 10_006)
 
     async def _post_direct_channel(self, request: web.Request, /) -> web.Response:
-        recipient_id = str((await read_body(request))["recipient_id"])
+        recipient_id = str((await read_form(request, _forms.check_direct_channel))["recipient_id"])
         for channel in self.world.direct_channels.values():
             if channel["recipients"][0]["id"] == recipient_id:
                 return reply(channel)
@@ -288,19 +327,54 @@ class Rest:
         return reply(channel)
 
 
+def _read_limit(request: web.Request, /) -> int:
+    return _forms.read_whole(request.query, "limit", default=1, low=1, high=_MAX_MEMBERS)
+
+
+def _refused(refusal: Refusal, request: web.Request, /) -> web.Response:
+    if refusal.status != _LIMITED:
+        return reply({"code": 0, "message": "This loopback Discord refuses requests"}, status=refusal.status)
+
+    seconds, is_global = refusal.retry_after, refusal.scope == "global"
+    headers = {"Retry-After": str(math.ceil(seconds)), "X-RateLimit-Scope": refusal.scope}
+    if is_global:
+        headers["X-RateLimit-Global"] = "true"
+    elif not request.path.startswith(f"{PREFIX}/interactions/"):
+        # Answers to interactions have no limit of their own.
+        resource = request.match_info.route.resource
+        route = f"{request.method} {resource.canonical if resource is not None else request.path}"
+        headers |= {
+            "X-RateLimit-Bucket": hashlib.sha256(route.encode()).hexdigest()[:32],
+            "X-RateLimit-Limit": "1",
+            "X-RateLimit-Remaining": "0",
+            "X-RateLimit-Reset": f"{time.time() + seconds:.3f}",
+            "X-RateLimit-Reset-After": f"{seconds:.3f}",
+        }
+
+    body = {"message": "You are being rate limited.", "retry_after": seconds, "global": is_global}
+    return reply(body, status=_LIMITED, headers=headers)
+
+
+async def read_form(request: web.Request, check: collections.Callable[[object, str], None], /) -> typing.Any:
+    """Read the JSON document of a request, where it is one that can be used."""
+    body = await read_body(request)
+    if body is None:
+        body = _source.Payload()
+
+    check(body, "")
+    return body
+
+
 async def read_body(request: web.Request, /) -> typing.Any:
     """Read the JSON document of a request, also of a form, if there is one."""
-    if request.content_type == "multipart/form-data":
-        form = await request.post()
-        part = form.get("payload_json")
-        data = None if isinstance(part, web.FileField) else part
-    else:
-        data = await request.read() if request.content_type == "application/json" else None
-
-    if not data:
-        return None
-
     try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise ApiError(400, 50_109, "The request body contains invalid JSON.") from error
+        if request.content_type == "multipart/form-data":
+            part = (await request.post()).get("payload_json")
+            data = None if isinstance(part, web.FileField) else part
+        else:
+            data = await request.read() if request.content_type == "application/json" else None
+
+        return orjson.loads(data) if data else None
+    except (AssertionError, ValueError) as error:
+        # aiohttp asserts what a form looks like.
+        raise _forms.ApiError(400, 50_109, "The request body contains invalid JSON.") from error

@@ -12,6 +12,7 @@ from collections import abc as collections
 import typing_extensions
 from aiohttp import web
 
+from sake.testing import _forms
 from sake.testing import _rest
 from sake.testing import _source
 
@@ -27,7 +28,11 @@ _LOADING: typing.Final = 128
 _MESSAGE_RESPONSES: typing.Final = frozenset((4, 5))
 _UPDATE_RESPONSES: typing.Final = frozenset((6, 7))
 _WRITTEN: typing.Final = ("content", "embeds", "components", "flags", "tts", "nonce")
+_CARRIED: typing.Final = ("attachments", "components", "content", "embeds", "poll", "sticker_ids")
 _DEFAULT_LIMIT: typing.Final = 50
+_FORWARD: typing.Final = 1
+_MAX_LIMIT: typing.Final = 100
+_RESPONSES: typing.Final = {2: {4, 5, 9}, 3: {4, 5, 6, 7, 9}, 4: {8}, 5: {4, 5}}
 
 
 class MessageRest(_rest.Rest):
@@ -107,30 +112,21 @@ class MessageRest(_rest.Rest):
     async def _list_messages(self, request: web.Request, /) -> web.Response:
         channel_id = request.match_info["channel"]
         _, guild = self.find_channel(channel_id)
-        after, before = (int(request.query[name]) if name in request.query else None for name in ("after", "before"))
-        written = [
-            message
-            for message in self._messages(guild).values()
-            if message["channel_id"] == channel_id
-            and (after is None or int(message["id"]) > after)
-            and (before is None or int(message["id"]) < before)
-        ]
-        # The page next to `after` is the oldest one, yet each page lists the newest message first.
-        written.sort(key=lambda message: int(message["id"]), reverse=after is None)
-        page = written[: int(request.query.get("limit", _DEFAULT_LIMIT))]
-        return _rest.reply(page if after is None else page[::-1])
+        written = [message for message in self._messages(guild).values() if message["channel_id"] == channel_id]
+        return _rest.reply(_page(written, request.query))
 
     async def _get_message(self, request: web.Request, /) -> web.Response:
         return _rest.reply(self._find_message(request))
 
     async def _post_message(self, request: web.Request, /) -> web.Response:
         channel, guild = self.find_channel(request.match_info["channel"])
-        message = self._write(channel["id"], guild, await _rest.read_body(request) or {})
+        message = self._write(channel["id"], guild, await _read_message(request))
         await self._tell("MESSAGE_CREATE", message)
         return _rest.reply(message)
 
     async def _patch_message(self, request: web.Request, /) -> web.Response:
-        message = self._edited(self._find_message(request), await _rest.read_body(request) or {})
+        edit = await _rest.read_form(request, _forms.check_message)
+        message = self._edited(self._find_message(request), edit)
         await self._tell("MESSAGE_UPDATE", message)
         return _rest.reply(message)
 
@@ -198,12 +194,13 @@ class MessageRest(_rest.Rest):
             raise _rest.unknown("interaction", 10_062)
 
         if token in self._responses:
-            raise _rest.ApiError(400, 40_060, "Interaction has already been acknowledged.")
+            raise _forms.ApiError(400, 40_060, "Interaction has already been acknowledged.")
 
+        body: _source.Payload = await _rest.read_form(request, _forms.check_response)
+        self._check_response(interaction, body)
         responses = self._responses[token] = {}
-        body: _source.Payload = await _rest.read_body(request) or {}
         message = await self._respond(interaction, body)
-        resource: _source.Payload = {"type": body.get("type")}
+        resource: _source.Payload = {"type": body["type"]}
         if message is not None:
             responses[_ORIGINAL] = message
             resource["message"] = message
@@ -214,15 +211,27 @@ class MessageRest(_rest.Rest):
         answered = {"id": interaction["id"], "type": interaction["type"]}
         return _rest.reply({"interaction": answered, "resource": resource})
 
+    def _check_response(
+        self, interaction: collections.Mapping[str, typing.Any], body: collections.Mapping[str, typing.Any], /
+    ) -> None:
+        fitting = _RESPONSES.get(interaction["type"], set[int]())
+        if interaction.get("message") is not None:
+            fitting = fitting | _UPDATE_RESPONSES
+
+        _forms.check_choice(body["type"], fitting, "type")
+        _forms.RESPONSE_CHECKS[body["type"]](body, "")
+        if body["type"] == min(_MESSAGE_RESPONSES):
+            _check_content(body["data"], has_files=False)
+
     async def _respond(
         self, interaction: collections.Mapping[str, typing.Any], body: collections.Mapping[str, typing.Any], /
     ) -> _source.Payload | None:
         data: _source.Payload = body.get("data") or {}
-        if body.get("type") in _MESSAGE_RESPONSES:
-            flags = data.get("flags", 0) | (_LOADING if body["type"] != min(_MESSAGE_RESPONSES) else 0)
+        if body["type"] in _MESSAGE_RESPONSES:
+            flags = (data.get("flags") or 0) | (_LOADING if body["type"] != min(_MESSAGE_RESPONSES) else 0)
             return await self._write_response(interaction, {**data, "flags": flags})
 
-        if body.get("type") in _UPDATE_RESPONSES:
+        if body["type"] in _UPDATE_RESPONSES:
             message = self._edited(dict(interaction["message"]), data) if data else dict(interaction["message"])
             await self._tell_unless_hidden("MESSAGE_UPDATE", message)
             return message
@@ -238,7 +247,7 @@ class MessageRest(_rest.Rest):
         return message
 
     async def _tell_unless_hidden(self, event: str, message: _source.Payload, /) -> None:
-        if not message["flags"] & _EPHEMERAL:
+        if not message.get("flags", 0) & _EPHEMERAL:
             await self._tell(event, message)
 
     def _find_response(self, request: web.Request, /) -> _source.Payload:
@@ -257,7 +266,7 @@ class MessageRest(_rest.Rest):
         if token not in self._responses:
             raise _rest.unknown("Webhook", 10_015)
 
-        message = await self._write_response(self._interactions[token], await _rest.read_body(request) or {})
+        message = await self._write_response(self._interactions[token], await _read_message(request))
         self._responses[token][message["id"]] = message
         return _rest.reply(message)
 
@@ -265,7 +274,7 @@ class MessageRest(_rest.Rest):
         return _rest.reply(self._find_response(request))
 
     async def _patch_response(self, request: web.Request, /) -> web.Response:
-        message = self._edited(self._find_response(request), await _rest.read_body(request) or {})
+        message = self._edited(self._find_response(request), await _rest.read_form(request, _forms.check_message))
         message["flags"] &= ~_LOADING
         self._responses[request.match_info["token"]][request.match_info["message"]] = message
         await self._tell_unless_hidden("MESSAGE_UPDATE", message)
@@ -276,6 +285,35 @@ class MessageRest(_rest.Rest):
         del self._responses[request.match_info["token"]][request.match_info["message"]]
         await self._delete(message)
         return web.Response(status=204)
+
+
+async def _read_message(request: web.Request, /) -> _source.Payload:
+    body: _source.Payload = await _rest.read_form(request, _forms.check_message)
+    has_files = request.content_type == "multipart/form-data" and len(await request.post()) > 1
+    _check_content(body, has_files=has_files)
+    return body
+
+
+def _check_content(body: collections.Mapping[str, typing.Any], /, *, has_files: bool) -> None:
+    reference: _source.Payload = body.get("message_reference") or {}
+    is_forward = reference.get("type") == _FORWARD
+    if not (has_files or is_forward or any(body.get(name) for name in _CARRIED)):
+        raise _forms.ApiError(400, 50_006, "Cannot send an empty message")
+
+
+def _page(written: list[_source.Payload], query: collections.Mapping[str, str], /) -> list[_source.Payload]:
+    """Choose the messages that a page shows, the newest first."""
+    limit = _forms.read_whole(query, "limit", default=_DEFAULT_LIMIT, low=1, high=_MAX_LIMIT)
+    around, before, after = (_forms.read_whole(query, name, default=0) for name in ("around", "before", "after"))
+    ordered = sorted(written, key=lambda message: int(message["id"]), reverse=True)
+    if around:
+        newer = sum(int(message["id"]) > around for message in ordered)
+        first = max(0, newer - limit // 2)
+        return ordered[first : first + limit]
+
+    beside = [m for m in ordered if int(m["id"]) > after and (not before or int(m["id"]) < before)]
+    # The page next to `after` is the oldest one, yet each page lists the newest message first.
+    return beside[-limit:] if after else beside[:limit]
 
 
 def _numbered(components: list[_source.Payload], ids: collections.Iterator[int], /) -> list[_source.Payload]:
