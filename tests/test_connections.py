@@ -13,6 +13,7 @@ from _support import servers
 
 from sake import errors
 from sake.redis import _connections
+from sake.redis import _sockets
 from sake.redis import _wire
 
 Serve = collections.Callable[[asyncio.StreamReader, asyncio.StreamWriter], collections.Awaitable[None]]
@@ -87,7 +88,7 @@ async def test_a_unix_socket_takes_more_at_once_than_unasked(valkey: servers.Ser
     try:
         await connections.database(0).exchange([_wire.pack("PING")], 1)
         (connection,) = connections.database(0)._idle
-        transport = _connections._transport_of(connection)
+        transport = _sockets.transport_of(connection)
         assert transport is not None
         with socket.socket(socket.AF_UNIX) as unasked:
             size = unasked.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)

@@ -51,6 +51,7 @@ AnyKind = Kind[typing.Any]
 _LOGGER: typing.Final = logging.getLogger("sake.redis")
 
 _DEFAULT_BACKLOG_LIMIT: typing.Final = 268_435_456
+_DEFAULT_READ_TIMEOUT: typing.Final = 1.0
 _DRAIN_SECONDS: typing.Final = 10.0
 
 
@@ -103,6 +104,10 @@ class ResourceClient(abc.Resource):
         passed, the oldest entries are dropped, which is logged and counted in `statistics`. 256 MiB unless given.
     connection_options : collections.Mapping[str, typing.Any] | None
         Passed to every connection of redis-py, for instance `ssl_ca_certs`.
+    read_timeout : float
+        Seconds that a look-up, or one window of an iterator, may take from when it was asked for, before it raises
+        [BackendError][sake.errors.BackendError]. 1 unless given. After two in a row that took longer, all fail at once
+        until the server answers again, which is tried once a second. What is not written yet is answered all the same.
 
     Raises
     ------
@@ -129,6 +134,7 @@ class ResourceClient(abc.Resource):
         "_lifetimes",
         "_max_connections",
         "_password",
+        "_read_timeout",
         "_statistics",
     )
 
@@ -149,6 +155,7 @@ class ResourceClient(abc.Resource):
         namespace: str | None = None,
         backlog_limit: int = _DEFAULT_BACKLOG_LIMIT,
         connection_options: collections.Mapping[str, typing.Any] | None = None,
+        read_timeout: float = _DEFAULT_READ_TIMEOUT,
     ) -> None:
         self._given_address, path_database = _connections.check_address(address)
         if database is not None and path_database is not None and path_database != database:
@@ -160,6 +167,7 @@ class ResourceClient(abc.Resource):
         self._codec = Codec(dumps, loads)
         self._config: collections.MutableMapping[str, typing.Any] = {} if config is None else config
         self._connection_options = dict(connection_options or {})
+        _connections.check_options(self._given_address, self._connection_options)
         database = path_database if database is None else database
         self._database = None if database is None else _at_least(0, database, "database")
         self._default_expire = (
@@ -172,6 +180,7 @@ class ResourceClient(abc.Resource):
         self._life_cycle = LifeCycle(type(self).__name__, self._begin, self._end)
         self._max_connections = _at_least(1, max_connections_per_db, "max_connections_per_db")
         self._password = password
+        self._read_timeout = _connections.check_seconds("read_timeout", read_timeout)
         self._statistics = Statistics()
         self._prepare()
         self._feed = Feed(self, self._statistics)
@@ -405,7 +414,7 @@ class ResourceClient(abc.Resource):
             engine = self._make_engine(server)
             undo.push_async_callback(engine.connections.close)
             try:
-                await engine.connections.check()
+                await engine.check(writes=self._event_manager is not None)
             except errors.BackendError as exc:
                 if needs_server:
                     raise
@@ -437,6 +446,7 @@ class ResourceClient(abc.Resource):
             codec=self._codec,
             lifetimes=self._lifetimes,
             backlog_limit=self._backlog_limit,
+            read_timeout=self._read_timeout,
             factory=self._app.entity_factory,
             statistics=self._statistics,
             server=server,

@@ -13,6 +13,7 @@ from collections import abc as collections
 
 import hikari
 
+from . import _rights
 from ._codec import Codec
 from ._connections import Connections
 from ._keys import Keys
@@ -49,6 +50,8 @@ class Engine:
         Milliseconds that entries of each expiring kind live; 0 for ever. May change while the engine runs.
     backlog_limit
         Bytes of memory, about, that unwritten changes may take.
+    read_timeout
+        Seconds that a read may take.
     factory
         Builds models.
     statistics
@@ -84,6 +87,7 @@ class Engine:
         codec: Codec,
         lifetimes: collections.Mapping[AnyKind, int],
         backlog_limit: int,
+        read_timeout: float,
         factory: hikari.api.EntityFactory,
         statistics: Statistics,
         server: embedded.EmbeddedServer | None,
@@ -103,9 +107,25 @@ class Engine:
         self.lifetimes: typing.Final = lifetimes
         self.statistics: typing.Final = statistics
         self.writer: typing.Final = Writer(connections, layout, keys, codec, lifetimes, backlog_limit, statistics)
-        self.reader: typing.Final = Reader(connections, layout, keys, codec, self.writer)
+        self.reader: typing.Final = Reader(connections, layout, keys, codec, self.writer, read_timeout)
         for index in set(layout.values()):
             connections.database(index)
+
+    async def check(self, *, writes: bool) -> None:
+        """Connect, and find out whether the server lets us do what we have to; to write only if `writes`.
+
+        Raises
+        ------
+        sake.errors.BackendError
+            If it cannot be reached or does not.
+        """
+        kinds: dict[int, list[AnyKind]] = {}
+        for kind, index in self.layout.items():
+            kinds.setdefault(index, []).append(kind)
+
+        await self.connections.check(
+            {index: _rights.probes(self.keys, group, writes=writes) for index, group in kinds.items()}
+        )
 
     def recall_owner(self, kind: AnyKind, entity: str, /) -> str | None:
         """Return the guild an entity was in when it was last seen."""

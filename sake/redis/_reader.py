@@ -52,6 +52,7 @@ class Reader:
         "_lanes",
         "_layout",
         "_loop",
+        "_read_timeout",
         "_scheduled",
         "_tasks",
         "_waiting",
@@ -65,12 +66,14 @@ class Reader:
         keys: Keys,
         codec: Codec,
         writer: Writer,
+        read_timeout: float,
     ) -> None:
         self._codec = codec
         self._connections = connections
         self._keys = keys
         self._lanes: dict[int, _Lane] = {}
         self._layout = layout
+        self._read_timeout = read_timeout
         self._loop = asyncio.get_running_loop()
         self._scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -98,7 +101,9 @@ class Reader:
             If the server cannot be asked, or answers one of them with an error.
         """
         database = self._connections.database(self._layout[kind])
-        return _checked(database, kind.name, await database.exchange(b"".join(commands), len(commands)))
+        return _checked(
+            database, kind.name, await database.exchange(b"".join(commands), len(commands), within=self._read_timeout)
+        )
 
     async def settle(self, kind: AnyKind, guild: str | None = None, /) -> None:
         """Wait until what is stored of a kind (in one guild) is up to date with the events received so far.
@@ -235,7 +240,9 @@ class Reader:
             group += fields
 
         packed = [_wire.pack(command, *((key,) if key else ()), *fields) for (command, key), fields in groups.items()]
-        answers = dict(zip(groups, await database.exchange(packed, len(packed)), strict=True))
+        answers = dict(
+            zip(groups, await database.exchange(packed, len(packed), within=self._read_timeout), strict=True)
+        )
         for request, place, start in places:
             answer = answers[place]
             if isinstance(answer, ReplyError):

@@ -35,7 +35,8 @@ local failed = {}
 local function call(name, key, ...)
   local answer = redis.pcall(name, key, ...)
   if type(answer) == 'table' and answer.err then
-    failed[#failed + 1] = name .. ' ' .. key .. ': ' .. tostring(answer.err)
+    -- What went wrong comes first: whoever names keys must not be able to say it.
+    failed[#failed + 1] = tostring(answer.err) .. ' (' .. name .. ' ' .. key .. ')'
     return false
   end
   return answer
