@@ -87,13 +87,13 @@ def test_the_names_of_kinds_cannot_be_mixed_up_when_something_is_added_to_them()
     assert len(names) == len(set(names))
 
 
-@hypothesis.given(strategies.text(NAMESPACE_CHARACTERS, min_size=1))
+@hypothesis.given(strategies.text(NAMESPACE_CHARACTERS, min_size=1, max_size=64))
 def test_a_namespace_of_harmless_characters_is_kept(namespace: str) -> None:
-    assert _keys.check_namespace(namespace) == namespace
+    assert _keys.check_namespace(namespace, ()) == namespace
 
 
 def test_no_namespace_is_fine() -> None:
-    assert _keys.check_namespace(None) is None
+    assert _keys.check_namespace(None, ()) is None
     assert _keys.Keys(None).prefix == ""
 
 
@@ -101,13 +101,13 @@ def test_no_namespace_is_fine() -> None:
 def test_a_namespace_with_another_character_is_refused_by_name(rest: str, character: str) -> None:
     for namespace in (rest + character, character + rest):
         with pytest.raises(ValueError, match="namespace"):
-            _keys.check_namespace(namespace)
+            _keys.check_namespace(namespace, ())
 
 
 @pytest.mark.parametrize("namespace", ["", "a b", "a:", "{1}", "a*", "a?", "[a]", "ä", "a\n", "a\\"])
 def test_a_namespace_that_would_break_keys_or_patterns_is_refused(namespace: str) -> None:
     with pytest.raises(ValueError, match="namespace"):
-        _keys.check_namespace(namespace)
+        _keys.check_namespace(namespace, ())
 
 
 def test_the_indexes_are_databases_that_every_server_has() -> None:

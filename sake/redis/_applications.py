@@ -169,7 +169,7 @@ class ApplicationCache(ResourceClient, abc.ApplicationCache):
         if isinstance(application, hikari.Application):
             payload = _models.application_payload(application)
         else:
-            payload = dict(application)
+            payload = dict(_stores.as_payload(application))
 
         for name in ("id", "owner"):
             _stores.key_of(payload, name)
@@ -205,7 +205,7 @@ class ApplicationCache(ResourceClient, abc.ApplicationCache):
         if isinstance(application, hikari.AuthorizationApplication):
             payload = _models.authorization_payload(application)
         else:
-            payload = dict(application)
+            payload = dict(_stores.as_payload(application))
 
         _stores.key_of(payload, "id")
         lifetime = to_lifetime(expire_time, "expire_time")

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import logging
 import typing
-import warnings
 from collections import abc as collections
 
 import hikari
@@ -23,7 +22,6 @@ from . import _connections
 from . import _kinds
 from . import _membership
 from . import _stores
-from ._application import Application
 from ._codec import Codec
 from ._codec import Payload
 from ._delta import Delta
@@ -36,6 +34,9 @@ from ._keys import ResourceIndex
 from ._keys import check_namespace
 from ._kinds import Kind
 from ._lifecycle import LifeCycle
+from ._settings import at_least
+from ._settings import to_app
+from ._settings import warn_of_missing_intents
 from ._statistics import Statistics
 
 if typing.TYPE_CHECKING:
@@ -53,6 +54,8 @@ _LOGGER: typing.Final = logging.getLogger("sake.redis")
 _DEFAULT_BACKLOG_LIMIT: typing.Final = 268_435_456
 _DEFAULT_READ_TIMEOUT: typing.Final = 1.0
 _DRAIN_SECONDS: typing.Final = 10.0
+_UNFED_SECONDS: typing.Final = 30.0
+"""So long after its opening, a cache that a bot could fill and nothing does is told of."""
 
 
 class ResourceClient(abc.Resource):
@@ -75,7 +78,8 @@ class ResourceClient(abc.Resource):
     app : hikari.RESTAware | hikari.api.RESTClient
         The bot or REST client that models are bound to. It is asked for nothing but its entity factory.
     event_manager : hikari.api.EventManager | None
-        The event manager to fill the cache from. Without one the cache is only read, and changed by hand.
+        The event manager to fill the cache from. Without one the cache is only read, and changed by hand. If `app` is a
+        bot that is running, and nothing has been stored half a minute after the cache was opened, that is logged.
     config : collections.MutableMapping[str, typing.Any] | None
         Settings of the resources, such as their lifetimes. It is kept as it is, so clients may share one.
     default_expire : sake.abc.ExpireT
@@ -98,7 +102,8 @@ class ResourceClient(abc.Resource):
         One database for all resources, in place of one for each. Recommended, since then all effects of an event become
         visible at once. A database in the address means the same.
     namespace : str | None
-        Begins the name of every key, so that several bots can share a database. ASCII letters, digits, `_`, `.`, `-`.
+        Begins the name of every key, so that several bots can share a database. At most 64 ASCII letters, digits, `_`,
+        `.`, `-`, and none of the names with which keys begin that have no namespace, such as `user` or `invite`.
     backlog_limit : int
         About how many bytes of memory may be taken by changes that wait for a server that is away. When it is
         passed, the oldest entries are dropped, which is logged and counted in `statistics`. 256 MiB unless given.
@@ -114,7 +119,7 @@ class ResourceClient(abc.Resource):
     ValueError
         If an argument cannot be used; it is named.
     TypeError
-        If `default_expire` is neither seconds, a time delta nor [None][].
+        If `app` is neither a bot nor a REST client, or `default_expire` neither seconds, a time delta nor [None][].
     """
 
     __slots__ = (
@@ -162,23 +167,23 @@ class ResourceClient(abc.Resource):
             error_message = f"database={database} contradicts the address, which names database {path_database}"
             raise ValueError(error_message)
 
-        self._app = app if isinstance(app, hikari.RESTAware) else Application(app)
-        self._backlog_limit = _at_least(1, backlog_limit, "backlog_limit")
+        self._app = to_app(app)
+        self._backlog_limit = at_least(1, backlog_limit, "backlog_limit")
         self._codec = Codec(dumps, loads)
         self._config: collections.MutableMapping[str, typing.Any] = {} if config is None else config
         self._connection_options = dict(connection_options or {})
         _connections.check_options(self._given_address, self._connection_options)
         database = path_database if database is None else database
-        self._database = None if database is None else _at_least(0, database, "database")
+        self._database = None if database is None else at_least(0, database, "database")
         self._default_expire = (
             default_expire if default_expire is hikari.UNDEFINED else to_milliseconds(default_expire, "default_expire")
         )
         self._event_manager = event_manager
         self._index_overrides: dict[ResourceIndex, int] = {}
-        self._keys = Keys(check_namespace(namespace))
+        self._keys = Keys(check_namespace(namespace, _kinds.NAMES))
         self._lifetimes: dict[AnyKind, int] = {}
         self._life_cycle = LifeCycle(type(self).__name__, self._begin, self._end)
-        self._max_connections = _at_least(1, max_connections_per_db, "max_connections_per_db")
+        self._max_connections = at_least(1, max_connections_per_db, "max_connections_per_db")
         self._password = password
         self._read_timeout = _connections.check_seconds("read_timeout", read_timeout)
         self._statistics = Statistics()
@@ -190,7 +195,9 @@ class ResourceClient(abc.Resource):
             raise ValueError(error_message)
 
         if event_manager is not None:
-            self._check_intents(app, event_manager)
+            own = [base for base in type(self).mro() if issubclass(base, ResourceClient) and "intents" in vars(base)]
+            needed = {base.__name__: base.intents() for base in own}
+            warn_of_missing_intents(type(self).__name__, needed, event_manager, app)
 
         if event_managed and event_manager is not None:
             event_manager.subscribe(hikari.StartingEvent, self._on_starting)
@@ -302,7 +309,7 @@ class ResourceClient(abc.Resource):
         if override is None:
             self._index_overrides.pop(index, None)
         else:
-            self._index_overrides[index] = _at_least(0, override, "override")
+            self._index_overrides[index] = at_least(0, override, "override")
 
         return self
 
@@ -362,6 +369,25 @@ class ResourceClient(abc.Resource):
         for interface in type(self).mro():
             if issubclass(interface, abc.Resource):
                 client.set_type_dependency(interface, self)
+
+    # Only at run time, for a type checker tells of a plain `with` by itself.
+    if not typing.TYPE_CHECKING:
+
+        def __enter__(self) -> typing.NoReturn:
+            error_message = f"{type(self).__name__} needs an event loop: write `async with`, not `with`"
+            raise TypeError(error_message)
+
+        def __exit__(self, *_: object) -> None: ...
+
+    def __repr__(self) -> str:
+        databases = ", ".join(str(int(index)) for index in sorted(self.all_indexes()))
+        parts = [
+            f"{type(self).__name__} at {_connections.hide_password(self._given_address)}",
+            f"database{'s' if ',' in databases else ''} {databases}",
+            *([f"namespace {self._keys.prefix[:-1]}"] if self._keys.prefix else []),
+            "open" if self.is_alive else "closed",
+        ]
+        return f"<{', '.join(parts)}>"
 
     async def __aenter__(self) -> typing_extensions.Self:
         await self.open()
@@ -424,6 +450,8 @@ class ResourceClient(abc.Resource):
         engine.writer.start()
         if self._event_manager is not None:
             self._feed.start(self._event_manager, engine)
+        elif isinstance(self._app, hikari.EventManagerAware):
+            engine.spawn("sake advice", self._tell_if_unfed(engine))
 
         return engine
 
@@ -477,19 +505,14 @@ class ResourceClient(abc.Resource):
 
         self._lifetimes[kind] = self._lifetime_of(kind)
 
-    def _check_intents(self, app: object, event_manager: object, /) -> None:
-        aware = event_manager if hasattr(event_manager, "intents") else app
-        intents = getattr(aware, "intents", None)
-        if not isinstance(intents, hikari.Intents):
-            return
-
-        for base in type(self).mro():
-            if issubclass(base, ResourceClient) and (missing := base.intents() & ~intents):
-                warnings.warn(
-                    f"{base.__name__} cannot be filled whole without these intents: {missing}",
-                    category=hikari.MissingIntentWarning,
-                    stacklevel=3,
-                )
+    async def _tell_if_unfed(self, engine: Engine, /) -> None:
+        await asyncio.sleep(_UNFED_SECONDS)
+        if getattr(self._app, "is_alive", False) and engine.writer.is_idle and not self._statistics.batches:
+            _LOGGER.warning(
+                "%s is open beside a running bot, but has no event_manager and nothing was stored in it. To fill it"
+                " here, make it with event_manager=bot.event_manager; if another process does, give it app=bot.rest",
+                type(self).__name__,
+            )
 
     async def _on_starting(self, _: hikari.StartingEvent, /) -> None:
         await self._life_cycle.open(needs_server=False)
@@ -500,11 +523,3 @@ class ResourceClient(abc.Resource):
     def _put_user(self, delta: Delta, user: Payload | None, /) -> None:
         if _kinds.USERS in self._engine().layout:
             _stores.put_user(delta, user)
-
-
-def _at_least(least: int, number: int, name: str, /) -> int:
-    if not isinstance(number, int) or isinstance(number, bool) or number < least:  # pyright: ignore[reportUnnecessaryIsInstance]
-        error_message = f"{name} must be a whole number of at least {least}, not {number!r}"
-        raise ValueError(error_message)
-
-    return int(number)

@@ -166,7 +166,11 @@ class DMChannelCache(ResourceClient, abc.DMChannelCache):
         sake.errors.BackendError
             If the server is away. The channel is kept and will be written.
         """
-        payload = _models.dm_channel_payload(channel) if isinstance(channel, hikari.DMChannel) else dict(channel)
+        if isinstance(channel, hikari.DMChannel):
+            payload = _models.dm_channel_payload(channel)
+        else:
+            payload = dict(_stores.as_payload(channel))
+
         _stores.key_of(payload, "id")
         _stores.key_of(payload, "recipients")
         _stores.key_of(payload["recipients"][0], "id")

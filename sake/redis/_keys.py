@@ -8,7 +8,9 @@ __all__ = ["Keys", "ResourceIndex", "check_namespace"]
 import enum
 import re
 import typing
+from collections import abc as collections
 
+_LONGEST_NAMESPACE: typing.Final = 64
 _NAMESPACE: typing.Final = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -38,16 +40,34 @@ class ResourceIndex(enum.IntEnum):
     DM_CHANNEL = 14
 
 
-def check_namespace(namespace: str | None, /) -> str | None:
+def check_namespace(namespace: str | None, kinds: collections.Collection[str], /) -> str | None:
     """Return a namespace that is safe as the beginning of every key.
+
+    Parameters
+    ----------
+    namespace
+        What was given.
+    kinds
+        The names of all kinds of entities.
 
     Raises
     ------
     ValueError
-        If it is empty or has a character other than ASCII letters, digits, `_`, `.` and `-`.
+        If it is empty, longer than 64 characters, has a character other than ASCII letters, digits, `_`, `.` and `-`,
+        or keys without a namespace begin like that too.
     """
-    if namespace is not None and not _NAMESPACE.fullmatch(namespace):
-        error_message = f"namespace must be made of A-Z, a-z, 0-9, '_', '.' and '-', not {namespace!r}"
+    if namespace is None:
+        return None
+
+    error_message = ""
+    if not isinstance(namespace, str) or not _NAMESPACE.fullmatch(namespace):  # pyright: ignore[reportUnnecessaryIsInstance]
+        error_message = f"must be made of A-Z, a-z, 0-9, '_', '.' and '-', not {namespace!r:.100}"
+    elif len(namespace) > _LONGEST_NAMESPACE:
+        error_message = f"must have at most {_LONGEST_NAMESPACE} characters, not {len(namespace)}"
+    elif namespace.removesuffix("-channel") in kinds:
+        error_message = f"must not be {namespace!r}: keys of caches without a namespace begin with '{namespace}:' too"
+    if error_message:
+        error_message = f"namespace {error_message}"
         raise ValueError(error_message)
 
     return namespace

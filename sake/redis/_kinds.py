@@ -16,6 +16,7 @@ __all__ = [
     "ME",
     "MEMBERS",
     "MESSAGES",
+    "NAMES",
     "PRESENCES",
     "ROLES",
     "STICKERS",
@@ -88,6 +89,9 @@ class Kind(typing.Generic[_T_co]):
 
     numeric: bool = True
     """Whether its ids are snowflakes."""
+
+    is_only_one: bool = False
+    """Whether there is but one, whose id sake made up."""
 
     noun: str = ""
     """What to call one of them in an error."""
@@ -223,7 +227,7 @@ MESSAGES: typing.Final = Kind(
     "message", ResourceIndex.MESSAGE, Shape.STRING, _build_message, lifetime=DEFAULT_FAST_EXPIRE, noun="Message"
 )
 USERS: typing.Final = Kind("user", ResourceIndex.USER, Shape.STRING, _build_user, lifetime=DEFAULT_EXPIRE, noun="User")
-ME: typing.Final = Kind("me", ResourceIndex.USER, Shape.HASH, _build_me, noun="Own user")
+ME: typing.Final = Kind("me", ResourceIndex.USER, Shape.HASH, _build_me, is_only_one=True, noun="The bot's own user")
 GUILDS: typing.Final = Kind("guild", ResourceIndex.GUILD, Shape.HASH, _build_guild, keyed_by_guild=True, noun="Guild")
 UNAVAILABLE_GUILDS: typing.Final = Kind(
     "guild-unavailable", ResourceIndex.GUILD, Shape.SET, _build_nothing, keyed_by_guild=True
@@ -238,7 +242,8 @@ APPLICATIONS: typing.Final = Kind(
     _build_application,
     lifetime=DEFAULT_SLOW_EXPIRE,
     numeric=False,
-    noun="Application",
+    is_only_one=True,
+    noun="The bot's application",
 )
 AUTHORIZATIONS: typing.Final = Kind(
     "authorization",
@@ -247,7 +252,8 @@ AUTHORIZATIONS: typing.Final = Kind(
     _build_authorization,
     lifetime=DEFAULT_SLOW_EXPIRE,
     numeric=False,
-    noun="Application",
+    is_only_one=True,
+    noun="The bot's application",
 )
 DM_CHANNELS: typing.Final = Kind(
     "dm_channel",
@@ -260,3 +266,6 @@ DM_CHANNELS: typing.Final = Kind(
 DM_CHANNELS_BY_USER: typing.Final = Kind(
     "dm_channel-user", ResourceIndex.DM_CHANNEL, Shape.STRING, _build_nothing, lifetime=DEFAULT_SLOW_EXPIRE
 )
+
+NAMES: typing.Final = frozenset(kind.name for kind in tuple(globals().values()) if isinstance(kind, Kind))
+"""The names of all kinds."""

@@ -16,7 +16,6 @@ from sake import abc
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
-from ._codec import nested
 from ._delta import Delta
 from ._engine import Engine
 from ._events import on
@@ -259,7 +258,7 @@ class MemberCache(ResourceClient, abc.MemberCache):
         sake.errors.BackendError
             If the server is away. The member is kept and will be written.
         """
-        guild, user = _stores.text(guild_id), _stores.key_of(nested(payload, "user"), "id")
+        guild, user = _stores.text(guild_id), _stores.key_of(payload, "user", "id")
 
         def describe(delta: Delta) -> None:
             delta.put(MEMBERS, guild, user, dict(payload))

@@ -16,7 +16,6 @@ from sake import abc
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
-from ._codec import nested
 from ._delta import Delta
 from ._events import on
 from ._keys import ResourceIndex
@@ -146,7 +145,7 @@ class PresenceCache(ResourceClient, abc.PresenceCache):
         sake.errors.BackendError
             If the server is away. The presence is kept and will be written.
         """
-        guild, user = _stores.key_of(payload, "guild_id"), _stores.key_of(nested(payload, "user"), "id")
+        guild, user = _stores.key_of(payload, "guild_id"), _stores.key_of(payload, "user", "id")
         online = _online([{**payload, "user": {**payload["user"], "id": user}}])
 
         def describe(delta: Delta) -> None:

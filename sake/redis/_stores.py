@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "as_payload",
     "clear",
     "clear_channel",
     "clear_guild",
@@ -41,6 +42,7 @@ from sake import errors
 from . import _ids
 from . import _scans
 from ._codec import Payload
+from ._codec import nested
 from ._delta import Delta
 from ._engine import Engine
 from ._iterators import EntryIterator
@@ -82,17 +84,35 @@ def put_users(delta: Delta, items: collections.Iterable[Payload], /) -> None:
         delta.put_all(USERS, "", users)
 
 
-def key_of(payload: Payload, name: str, /) -> str:
-    """Return the id that a payload given by a caller carries under a name.
+def as_payload(given: object, /) -> Payload:
+    """Return a payload that a caller gave.
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+    """
+    if not isinstance(given, collections.Mapping):
+        error_message = f"payload must be a mapping such as Discord sends, not {type(given).__name__} ({given!r:.64})"
+        raise TypeError(error_message)
+
+    return typing.cast("Payload", given)
+
+
+def key_of(payload: Payload, *path: str) -> str:
+    """Return the id that a payload given by a caller carries under a name, or in an object under a name.
 
     Raises
     ------
     ValueError
         If there is none.
+    TypeError
+        If it is no payload.
     """
-    found = payload.get(name)
+    *parents, name = path
+    found = functools.reduce(nested, parents, as_payload(payload)).get(name)
     if not found:
-        error_message = f"payload must have {name!r}; it has {', '.join(map(repr, payload)) or 'nothing'}"
+        error_message = f"payload must have {'.'.join(path)!r}; it has {', '.join(map(repr, payload)) or 'nothing'}"
         raise ValueError(error_message)
 
     return str(found)
@@ -389,5 +409,6 @@ async def _find_owned(engine: Engine, kind: AnyKind, entity: str, /) -> tuple[st
 
 
 def _not_found(kind: AnyKind, guild: str, entity: str, /) -> errors.EntryNotFound:
+    which = "" if kind.is_only_one else f" {entity}"
     where = f" of guild {guild}" if guild else ""
-    return errors.EntryNotFound(f"{kind.noun} {entity}{where} is not stored")
+    return errors.EntryNotFound(f"{kind.noun}{which}{where} is not stored")

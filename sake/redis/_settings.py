@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a client is given: checked when it is made, with sentences that help."""
+
+from __future__ import annotations
+
+__all__ = ["at_least", "to_app", "warn_of_missing_intents"]
+
+import warnings
+from collections import abc as collections
+
+import hikari
+
+from ._application import Application
+
+
+def at_least(least: int, number: int, name: str, /) -> int:
+    """Return a whole number that a caller gave.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or less than `least`.
+    """
+    if not isinstance(number, int) or isinstance(number, bool) or number < least:  # pyright: ignore[reportUnnecessaryIsInstance]
+        error_message = f"{name} must be a whole number of at least {least}, not {number!r}"
+        raise ValueError(error_message)
+
+    return int(number)
+
+
+def to_app(app: object, /) -> hikari.RESTAware:
+    """Return what models are bound to: an application, or one made of a REST client.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    """
+    # hikari's checks take a class for one of its instances, and whatever has network settings for a client.
+    if not isinstance(app, type) and hasattr(app, "entity_factory"):
+        if isinstance(app, hikari.RESTAware):
+            return app
+        if isinstance(app, hikari.api.RESTClient):
+            return Application(app)
+
+    error_message = f"app must be a bot or a REST client, not {_name(app)}"
+    if isinstance(app, hikari.RESTApp):
+        error_message += ": give it what the acquire() of yours returns, once that is started"
+    raise TypeError(error_message)
+
+
+def warn_of_missing_intents(
+    name: str, needed: collections.Mapping[str, hikari.Intents], event_manager: object, app: object, /
+) -> None:
+    """Warn, at the line that makes the client, of intents that the bot lacks."""
+    aware = event_manager if hasattr(event_manager, "intents") else app
+    intents = getattr(aware, "intents", None)
+    if not isinstance(intents, hikari.Intents):
+        return
+
+    lacking = {part: [str(intent.name) for intent in all_ & ~intents] for part, all_ in needed.items()}
+    missing = [f"{part} needs {' and '.join(names)}" for part, names in lacking.items() if names]
+    if missing:
+        warnings.warn(
+            f"{name} cannot be filled whole, as the bot lacks intents: {', '.join(missing)}",
+            category=hikari.MissingIntentWarning,
+            stacklevel=3,
+        )
+
+
+def _name(thing: object, /) -> str:
+    return f"the class {thing.__name__}" if isinstance(thing, type) else f"{type(thing).__name__} ({thing!r:.64})"

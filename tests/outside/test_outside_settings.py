@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is said of settings and arguments that cannot be, in sentences that help."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import itertools
+import typing
+import warnings
+
+import hikari
+import pytest
+from _support import gateway
+from _support import own_server
+from _support import samples
+from _support import servers
+
+import sake
+import sake.redis
+from sake import testing
+from sake.redis import _keys
+from sake.redis import _kinds
+
+# The application
+
+
+@pytest.mark.parametrize("app", [None, 1, "token", object(), hikari.GatewayBot, hikari.RESTBot])
+def test_what_is_no_application_is_refused_by_name_when_the_cache_is_made(app: typing.Any) -> None:
+    with pytest.raises(TypeError, match="app must be a bot or a REST client") as caught:
+        sake.RedisCache(samples.ADDRESS, app)
+    named = app.__name__ if isinstance(app, type) else type(app).__name__
+    assert named in str(caught.value)
+
+
+async def test_an_app_of_rest_clients_is_refused_with_a_hint() -> None:
+    with pytest.raises(TypeError, match=r"RESTApp.*acquire\(\)"):
+        sake.RedisCache(samples.ADDRESS, typing.cast("typing.Any", hikari.RESTApp()))
+
+
+# Namespaces
+
+
+def _beginnings() -> set[str]:
+    """Return what stands before the first colon of every key that a cache without a namespace may write."""
+    kinds = [kind for kind in vars(_kinds).values() if isinstance(kind, _kinds.Kind)]
+    assert len(kinds) > 15
+    keys, names = _keys.Keys(), [kind.name for kind in kinds]
+    made = itertools.chain.from_iterable(
+        (
+            *(keys.in_guild(name, "1"), keys.channels_in_guild(name, "1"), keys.in_channel(name, "1")),
+            *(keys.owners(name), keys.guilds(name), keys.single(name, "1"), keys.whole(name)),
+        )
+        for name in names
+    )
+    return {key.partition(":")[0] for key in made if ":" in key and not key.startswith("{")}
+
+
+@pytest.mark.parametrize("namespace", sorted(_beginnings()))
+def test_a_namespace_with_which_keys_of_others_begin_is_refused_and_told_why(namespace: str) -> None:
+    with pytest.raises(ValueError, match=f"namespace.*{namespace}:"):
+        samples.make_cache(namespace=namespace)
+
+
+@pytest.mark.parametrize("namespace", ["users", "my-user", "Invite", "role-bot", "sake", "1", "guild.7", "x" * 64])
+def test_a_namespace_that_only_looks_like_that_is_fine(namespace: str) -> None:
+    assert samples.make_cache(namespace=namespace)
+
+
+@pytest.mark.parametrize("length", [65, 100_000])
+def test_a_long_namespace_is_refused_in_a_short_sentence(length: int) -> None:
+    with pytest.raises(ValueError, match=r"namespace.*64") as caught:
+        samples.make_cache(namespace="x" * length)
+    assert len(str(caught.value)) < 300
+
+
+# Use
+
+
+def test_a_plain_with_says_that_it_has_to_be_async() -> None:
+    with pytest.raises(TypeError, match=r"RedisCache.*async with"), typing.cast("typing.Any", samples.make_cache()):
+        pass
+
+
+SETTERS = sorted(name for name in dir(sake.RedisCache) if name.startswith(("set_", "update_")))
+
+
+@pytest.mark.parametrize("name", SETTERS)
+async def test_what_takes_payloads_says_so_when_it_is_given_a_model(
+    server: servers.Server, raw: typing.Any, name: str
+) -> None:
+    app = gateway.make_bot().rest
+    make = testing.Payloads(seed=1)
+    models = [
+        app.entity_factory.deserialize_user(make.user()),
+        app.entity_factory.deserialize_member(make.member(), guild_id=hikari.Snowflake(7)),
+        app.entity_factory.deserialize_role(make.role(), guild_id=hikari.Snowflake(7)),
+    ]
+    async with sake.RedisCache(server.url, app, database=0, **server.options) as cache:
+        method = getattr(cache, name)
+        first = (7,) if "guild_id" in inspect.signature(method).parameters else ()
+        for given in (*models, None, "x", 1, [("id", "1")]):
+            with pytest.raises(TypeError, match=f"{type(given).__name__}.*payload|payload.*{type(given).__name__}"):
+                await method(*first, given)
+    assert await raw.dbsize() == 0
+
+
+async def test_what_there_is_one_of_is_not_called_by_its_key_when_it_is_missing(server: servers.Server) -> None:
+    async with samples.make_cache(address=server.url, database=0, **server.options) as cache:
+        with pytest.raises(sake.EntryNotFound) as caught:
+            await cache.get_me()
+        assert str(caught.value) == "The bot's own user is not stored"
+        with pytest.raises(sake.EntryNotFound) as caught:
+            await cache.get_application()
+        assert str(caught.value) == "The bot's application is not stored"
+        with pytest.raises(sake.EntryNotFound) as caught:
+            await cache.get_role(5, guild_id=6)
+        assert str(caught.value) == "Role 5 of guild 6 is not stored"
+
+
+# Intents and event managers
+
+
+def test_missing_intents_are_one_warning_that_names_each_class_at_the_line_that_made_the_cache() -> None:
+    bot = gateway.make_bot(intents=hikari.Intents.NONE)
+    with pytest.warns() as caught:
+        made = sake.RedisCache(samples.ADDRESS, bot, bot.event_manager)
+    assert made
+    (warning,) = caught
+    assert warning.category is hikari.MissingIntentWarning
+    assert warning.filename == __file__
+    text = str(warning.message)
+    for base in (sake.redis.MemberCache, sake.redis.RoleCache, sake.redis.MessageCache, sake.redis.InviteCache):
+        assert base.__name__ in text
+    for intent in sake.RedisCache.all_intents():
+        assert str(intent.name) in text
+
+
+def test_missing_intents_are_told_at_the_line_of_a_class_of_ones_own() -> None:
+    class Own(sake.redis.RoleCache):
+        def __init__(self, bot: hikari.GatewayBot) -> None:
+            super().__init__(samples.ADDRESS, bot, bot.event_manager)
+
+    with pytest.warns(hikari.MissingIntentWarning, match="RoleCache") as caught:
+        Own(gateway.make_bot(intents=hikari.Intents.NONE))
+    assert caught[0].filename == __file__
+
+
+_UNFED = "sake.redis._client._UNFED_SECONDS"
+
+
+def _warned(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if "event_manager" in record.getMessage()]
+
+
+async def test_a_cache_beside_a_running_bot_that_nothing_fills_is_told_of_once(
+    own: own_server.OwnServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(_UNFED, 0.01)
+    async with testing.LoopbackDiscord(testing.World(seed=6, guilds=1, members=5)) as discord:
+        bot = discord.bot()
+        async with discord.running(bot), sake.RedisCache(own.url, bot, database=0) as cache:
+            await own_server.eventually(lambda: _warned(caplog))
+            assert await cache.iter_roles().len() == 0
+    (text,) = _warned(caplog)
+    assert "RedisCache" in text
+    assert "event_manager=bot.event_manager" in text
+
+
+@pytest.mark.parametrize("way", ["set by hand", "given the event manager", "given the REST client", "not started"])
+async def test_a_cache_that_is_meant_to_be_as_it_is_gets_no_such_advice(
+    own: own_server.OwnServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, way: str
+) -> None:
+    monkeypatch.setattr(_UNFED, 0.01)
+    async with testing.LoopbackDiscord(testing.World(seed=6, guilds=1, members=5)) as discord:
+        bot = discord.bot()
+        manager = bot.event_manager if way == "given the event manager" else None
+        app = bot.rest if way == "given the REST client" else bot
+        cache = sake.RedisCache(own.url, app, manager, database=0)
+        if way == "not started":
+            async with cache:
+                await asyncio.sleep(0.1)
+        else:
+            async with discord.running(bot), cache:
+                if way == "set by hand":
+                    await cache.set_user(testing.Payloads(seed=1).user())
+                await asyncio.sleep(0.1)
+    assert _warned(caplog) == []
+
+
+# How a cache shows itself
+
+
+async def test_a_cache_shows_its_class_address_databases_and_whether_it_is_open(server: servers.Server) -> None:
+    class Roles(sake.redis.RoleCache):
+        pass
+
+    cache = samples.make_cache(Roles, address=server.url, namespace="bot-a", **server.options)
+    cache.with_index_override(sake.redis.ResourceIndex.ROLE, override=3)
+    closed = repr(cache)
+    async with cache:
+        opened = repr(cache)
+    assert repr(cache) == closed != opened
+    for text in (closed, opened):
+        assert "Roles" in text
+        assert server.url.rpartition("?")[0] or server.url in text
+        assert "database 3" in text
+        assert "bot-a" in text
+    assert "closed" in closed
+    assert "open" in opened
+    assert str(cache) == closed
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "redis://user:hunter2@localhost:6379/0",
+        "redis://:hunter2@localhost",
+        "unix://user:hunter2@/run/x.sock",
+    ],
+)
+def test_a_cache_does_not_show_its_password(address: str) -> None:
+    assert "hunter2" not in repr(samples.make_cache(address=address, password="hunter2"))
+
+
+def test_a_cache_of_many_databases_shows_them_all() -> None:
+    text = repr(samples.make_cache())
+    assert "databases 0, 1, 2, 3" in text
+    assert "database 0," in repr(samples.make_cache(database=0))
+
+
+def test_a_warning_is_not_an_error_for_what_has_all_intents() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        bot = gateway.make_bot()
+        assert sake.RedisCache(samples.ADDRESS, bot, bot.event_manager)
