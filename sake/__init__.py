@@ -11,6 +11,7 @@ __all__ = [
     "BackendError",
     "CannotDelete",
     "ClosedClient",
+    "DiscordError",
     "EntryNotFound",
     "InvalidDataFound",
     "RedisCache",
@@ -28,6 +29,7 @@ from sake._about import __version__
 from sake.errors import BackendError
 from sake.errors import CannotDelete
 from sake.errors import ClosedClient
+from sake.errors import DiscordError
 from sake.errors import EntryNotFound
 from sake.errors import InvalidDataFound
 from sake.errors import SakeException

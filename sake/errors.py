@@ -8,6 +8,7 @@ SakeException
 ├── BackendError (also a ValueError)      the backend cannot be reached or refuses
 ├── CannotDelete (also a ValueError)      the entry may not be removed
 ├── ClosedClient                          the resource is not open, or in another event loop
+├── DiscordError                          Discord was asked for what is not stored, and gave no answer
 ├── EntryNotFound (also a LookupError)    the entry is not stored
 └── InvalidDataFound (also a LookupError) the entry is stored, but no model can be built from it
 ```
@@ -15,7 +16,15 @@ SakeException
 
 from __future__ import annotations
 
-__all__ = ["BackendError", "CannotDelete", "ClosedClient", "EntryNotFound", "InvalidDataFound", "SakeException"]
+__all__ = [
+    "BackendError",
+    "CannotDelete",
+    "ClosedClient",
+    "DiscordError",
+    "EntryNotFound",
+    "InvalidDataFound",
+    "SakeException",
+]
 
 
 # Without __slots__: an exception has a __dict__ anyway, and pickling an exception carries nothing else.
@@ -73,6 +82,17 @@ class ClosedClient(SakeException):
 
     Await `open` first, use the client in an `async with`, or let it open and close with the bot (`event_managed=True`).
     Make a client for each event loop and thread.
+    """
+
+
+class DiscordError(SakeException):
+    """Discord was asked for what is not stored, and gave no answer.
+
+    Raised by `fetch_*` methods if Discord cannot be reached, is out of order, limits the rate of requests, or rejects
+    the token. `exception` is hikari's own error, and the message says what that says. Nothing follows for what was
+    asked for: it may exist.
+
+    Try again later, or look at the token if that is what Discord rejects.
     """
 
 

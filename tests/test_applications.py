@@ -246,18 +246,20 @@ async def test_many_who_need_the_application_at_once_ask_discord_once_and_other_
         assert [request for request in discord.requests if "applications" in request.path] == asked
 
 
-async def test_a_refusing_discord_is_told_as_not_found_with_its_cause(server: servers.Server) -> None:
+async def test_a_refusing_discord_is_told_with_its_cause(server: servers.Server) -> None:
     async with (
         testing.LoopbackDiscord() as discord,
         discord.running() as bot,
         sake.RedisCache(server.url, bot, **server.options) as cache,
     ):
+        with pytest.raises(sake.EntryNotFound, match="Discord makes none"):
+            await cache.fetch_dm_channel(5)
         discord.refuse_rest()
         for fetch in (cache.fetch_application, cache.fetch_authorization_application):
-            with pytest.raises(sake.EntryNotFound, match="Discord") as caught:
+            with pytest.raises(sake.DiscordError, match="Discord") as caught:
                 await fetch()
             assert isinstance(caught.value.exception, hikari.ForbiddenError)
-        with pytest.raises(sake.EntryNotFound, match="Discord"):
+        with pytest.raises(sake.EntryNotFound, match="Discord makes none"):
             await cache.fetch_dm_channel(5)
 
 

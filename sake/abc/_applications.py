@@ -84,6 +84,8 @@ class ApplicationCache(_base.Resource, abc.ABC):
     async def fetch_application(self) -> hikari.Application:
         """Get the application; if it is not stored, ask Discord for it and store it.
 
+        All who wait for it at the same time share one request, also if that fails.
+
         Returns
         -------
         hikari.Application
@@ -92,7 +94,9 @@ class ApplicationCache(_base.Resource, abc.ABC):
         Raises
         ------
         sake.errors.EntryNotFound
-            If the application is not stored, and Discord cannot be asked since that takes a bot's token, or refuses.
+            If the application is not stored, and Discord cannot be asked since that takes a bot's token.
+        sake.errors.DiscordError
+            If the application is not stored, and Discord cannot be reached, or refuses: the message says why.
         sake.errors.ClosedClient
             If the resource is not open.
         sake.errors.BackendError
@@ -103,6 +107,8 @@ class ApplicationCache(_base.Resource, abc.ABC):
     async def fetch_authorization_application(self) -> hikari.AuthorizationApplication:
         """Get the application as a process without the bot's token sees it; if it is not stored, ask Discord for it.
 
+        All who wait for it at the same time share one request, also if that fails.
+
         Returns
         -------
         hikari.AuthorizationApplication
@@ -110,8 +116,9 @@ class ApplicationCache(_base.Resource, abc.ABC):
 
         Raises
         ------
-        sake.errors.EntryNotFound
-            If the application is stored in neither form, and Discord refuses.
+        sake.errors.DiscordError
+            If the application is stored in neither form, and Discord cannot be reached, or refuses: the message says
+            why.
         sake.errors.ClosedClient
             If the resource is not open.
         sake.errors.BackendError

@@ -138,7 +138,8 @@ class DMChannelCache(_base.Resource, abc.ABC):
     async def fetch_dm_channel(self, user_id: hikari.Snowflakeish, /) -> hikari.DMChannel:
         """Get the direct message channel of a user and the bot; if it is not stored, make it on Discord and store it.
 
-        Discord gives the same channel each time it is told to make one, so this makes no second one.
+        Discord gives the same channel each time it is told to make one, so this makes no second one. All who wait for
+        the channel of a user at the same time share one request, also if that fails.
 
         Parameters
         ----------
@@ -153,7 +154,10 @@ class DMChannelCache(_base.Resource, abc.ABC):
         Raises
         ------
         sake.errors.EntryNotFound
-            If the channel is not stored, and Discord refuses.
+            If the channel is not stored, and Discord refuses to make one with that user.
+        sake.errors.DiscordError
+            If the channel is not stored, and Discord cannot be reached, or rejects the request for a reason that has
+            nothing to do with the user: the message says why.
         sake.errors.ClosedClient
             If the resource is not open.
         sake.errors.BackendError

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A REST client in the place of an application, which models can be bound to."""
+"""A REST client in the place of an application, which models can be bound to, and what its errors become."""
 
 from __future__ import annotations
 
-__all__ = ["Application"]
+__all__ = ["Application", "asking_discord"]
+
+import contextlib
+from collections import abc as collections
 
 import hikari
 import typing_extensions
+
+from sake import errors
 
 
 class Application(hikari.RESTAware):
@@ -41,3 +46,20 @@ class Application(hikari.RESTAware):
     @typing_extensions.override
     def executor(self) -> None:
         return None
+
+
+@contextlib.contextmanager
+def asking_discord(what: str, /) -> collections.Generator[None, None, None]:
+    """Make ours of the errors that hikari raises where Discord is asked for something.
+
+    Raises
+    ------
+    sake.errors.DiscordError
+        If hikari raised one.
+    """
+    try:
+        yield
+    except hikari.HikariError as exc:
+        cause = f"{type(exc).__name__}: {exc}"
+        error_message = f"{what} is not stored, and Discord cannot be asked for it now ({cause})"
+        raise errors.DiscordError(error_message, exception=exc) from exc

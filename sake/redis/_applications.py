@@ -18,6 +18,7 @@ from sake import errors
 
 from . import _models
 from . import _stores
+from ._application import asking_discord
 from ._client import ResourceClient
 from ._codec import Payload
 from ._delta import Delta
@@ -104,42 +105,39 @@ class ApplicationCache(ResourceClient, abc.ApplicationCache):
 
     @typing_extensions.override
     async def fetch_application(self) -> hikari.Application:
-        async with self._engine().fetching:
-            with contextlib.suppress(errors.EntryNotFound, errors.InvalidDataFound):
-                return await self.get_application()
-
-            if self.app.rest.token_type is not hikari.TokenType.BOT:
-                error_message = "The application is not stored, and only a bot's token can ask Discord for it"
-                raise errors.EntryNotFound(error_message)
-
-            try:
-                application = await self.app.rest.fetch_application()
-            except hikari.HikariError as exc:
-                raise _refused(exc) from exc
-
-            await self._keep(self.set_application(application))
-            return application
+        return await self._engine().flights.join(APPLICATIONS.name, self._obtain_application)
 
     @typing_extensions.override
     async def fetch_authorization_application(self) -> hikari.AuthorizationApplication:
-        if self.app.rest.token_type is hikari.TokenType.BOT:
-            with contextlib.suppress(errors.EntryNotFound, errors.InvalidDataFound):
-                return await self.get_authorization_application()
+        return await self._engine().flights.join(AUTHORIZATIONS.name, self._obtain_authorization)
 
-            await self.fetch_application()
+    async def _obtain_application(self) -> hikari.Application:
+        with contextlib.suppress(errors.EntryNotFound, errors.InvalidDataFound):
+            return await self.get_application()
+
+        if self.app.rest.token_type is not hikari.TokenType.BOT:
+            error_message = "The application is not stored, and only a bot's token can ask Discord for it"
+            raise errors.EntryNotFound(error_message)
+
+        with asking_discord("The application"):
+            application = await self.app.rest.fetch_application()
+
+        await _keep(self.set_application(application))
+        return application
+
+    async def _obtain_authorization(self) -> hikari.AuthorizationApplication:
+        with contextlib.suppress(errors.EntryNotFound, errors.InvalidDataFound):
             return await self.get_authorization_application()
 
-        async with self._engine().fetching:
-            with contextlib.suppress(errors.EntryNotFound, errors.InvalidDataFound):
-                return await self.get_authorization_application()
+        if self.app.rest.token_type is hikari.TokenType.BOT:
+            payload = _models.application_payload(await self.fetch_application())
+            return AUTHORIZATIONS.build(self._engine().factory, payload, "")
 
-            try:
-                application = (await self.app.rest.fetch_authorization()).application
-            except hikari.HikariError as exc:
-                raise _refused(exc) from exc
+        with asking_discord("The application"):
+            application = (await self.app.rest.fetch_authorization()).application
 
-            await self._keep(self.set_authorization_application(application))
-            return application
+        await _keep(self.set_authorization_application(application))
+        return application
 
     async def set_application(
         self, application: Payload | hikari.Application, /, *, expire_time: abc.ExpireT = None
@@ -211,20 +209,16 @@ class ApplicationCache(ResourceClient, abc.ApplicationCache):
         lifetime = to_lifetime(expire_time, "expire_time")
         await _stores.write(self._engine(), lambda delta: delta.put(AUTHORIZATIONS, "", _OWN, payload, lifetime))
 
-    async def _keep(self, writing: collections.Awaitable[None], /) -> None:
-        # What was fetched is there for the caller whether or not the server has it yet.
-        with contextlib.suppress(errors.BackendError):
-            await writing
+
+async def _keep(writing: collections.Awaitable[None], /) -> None:
+    # What was fetched is there for the caller whether or not the server has it yet.
+    with contextlib.suppress(errors.BackendError):
+        await writing
 
 
 def _drop(delta: Delta, /) -> None:
     delta.drop(APPLICATIONS, "", _OWN)
     delta.drop(AUTHORIZATIONS, "", _OWN)
-
-
-def _refused(exc: hikari.HikariError, /) -> errors.EntryNotFound:
-    error_message = f"The application is not stored, and Discord cannot be asked for it ({type(exc).__name__}: {exc})"
-    return errors.EntryNotFound(error_message, exception=exc)
 
 
 async def _forget_others(engine: Engine, own: str, /) -> None:

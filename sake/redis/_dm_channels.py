@@ -17,6 +17,7 @@ from sake import errors
 
 from . import _models
 from . import _stores
+from ._application import asking_discord
 from ._client import ResourceClient
 from ._codec import Payload
 from ._codec import nested
@@ -124,15 +125,20 @@ class DMChannelCache(ResourceClient, abc.DMChannelCache):
 
     @typing_extensions.override
     async def fetch_dm_channel(self, user_id: hikari.Snowflakeish, /) -> hikari.DMChannel:
+        user = hikari.Snowflake(_stores.text(user_id))
+        return await self._engine().flights.join((DM_CHANNELS.name, user), lambda: self._obtain_dm_channel(user))
+
+    async def _obtain_dm_channel(self, user_id: hikari.Snowflake, /) -> hikari.DMChannel:
         with contextlib.suppress(errors.EntryNotFound, errors.InvalidDataFound):
             return await self.get_dm_channel_for_user(user_id)
 
-        try:
-            channel = await self.app.rest.create_dm_channel(hikari.Snowflake(user_id))
-        except hikari.HikariError as exc:
-            cause = f"{type(exc).__name__}: {exc}"
-            error_message = f"No direct message channel with user {user_id} is stored, and Discord makes none ({cause})"
-            raise errors.EntryNotFound(error_message, exception=exc) from exc
+        what = f"A direct message channel with user {user_id}"
+        with asking_discord(what):
+            try:
+                channel = await self.app.rest.create_dm_channel(user_id)
+            except (hikari.BadRequestError, hikari.ForbiddenError, hikari.NotFoundError) as exc:
+                error_message = f"{what} is not stored, and Discord makes none ({type(exc).__name__}: {exc})"
+                raise errors.EntryNotFound(error_message, exception=exc) from exc
 
         # The channel is there for the caller whether or not the server has it yet.
         with contextlib.suppress(errors.BackendError):

@@ -16,6 +16,7 @@ import hikari
 from . import _rights
 from ._codec import Codec
 from ._connections import Connections
+from ._flights import Flights
 from ._keys import Keys
 from ._kinds import Kind
 from ._reader import Reader
@@ -69,7 +70,7 @@ class Engine:
         "codec",
         "connections",
         "factory",
-        "fetching",
+        "flights",
         "keys",
         "layout",
         "lifetimes",
@@ -100,8 +101,7 @@ class Engine:
         self.codec: typing.Final = codec
         self.connections: typing.Final = connections
         self.factory: typing.Final = factory
-        self.fetching: typing.Final = asyncio.Lock()
-        """Held by what asks Discord, lest all ask for the same."""
+        self.flights: typing.Final = Flights()
         self.keys: typing.Final = keys
         self.layout: typing.Final = layout
         self.lifetimes: typing.Final = lifetimes
@@ -157,6 +157,8 @@ class Engine:
                 parts.push_async_callback(self._server.close)
             parts.push_async_callback(self.connections.close)
             parts.push_async_callback(self.reader.close)
+            parts.push_async_callback(self.flights.close)
+            self.flights.cancel()
             for task in self._tasks:
                 task.cancel()
             self._draining = asyncio.current_task()
