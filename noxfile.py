@@ -54,6 +54,9 @@ def typing(session: nox.Session) -> None:
     """Check the types, and that all of what is public has them."""
     _install(session, "typing", "tests", extras="cli,embedded,speedups,tanjun,testing")
     session.run("mypy", *session.posargs)
+    # What bots write has to pass, whether they are strict or not.
+    session.run("mypy", "tests/typing_examples.py")
+    session.run("mypy", "--config-file=", "tests/typing_examples.py")
     session.run("pyright", *session.posargs)
     session.run("pyright", "--verifytypes", "sake", "--ignoreexternal")
 

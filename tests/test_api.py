@@ -320,7 +320,12 @@ def test_public_method_documents_what_it_takes_and_gives(name: str) -> None:
 
 READING = {"BackendError", "ClosedClient"}
 READING_ONE = READING | {"EntryNotFound", "InvalidDataFound"}
-RAISES = {"open": READING, "close": {"ClosedClient"}, "is_guild_available": READING | {"EntryNotFound"}}
+RAISES = {
+    "open": READING,
+    "close": {"ClosedClient"},
+    "fetch_authorization_application": READING | {"DiscordError"},
+    "is_guild_available": READING | {"EntryNotFound"},
+}
 
 
 @pytest.mark.parametrize("name", documented_methods())
@@ -332,7 +337,7 @@ def test_public_method_documents_what_it_raises(name: str) -> None:
     elif method.startswith("get_") and not returns.startswith("collections."):
         default = READING_ONE
     elif method.startswith("fetch_"):
-        default = READING | {"EntryNotFound"}
+        default = READING | {"DiscordError", "EntryNotFound"}
     else:
         default = READING
 

@@ -101,7 +101,7 @@ ASKED = (
     Case(SfGuild[hikari.MemberPresence], lambda s: first(s.guild.presences), interface=sake.abc.PresenceCache),
     Case(Sf[hikari.Role], lambda s: first(s.guild.roles), interface=sake.abc.RoleCache),
     Case(SfGuild[hikari.Role], lambda s: first(s.guild.roles), interface=sake.abc.RoleCache),
-    Case(Sf[hikari.User], lambda s: first(s.guild.members), interface=sake.abc.UserCache),
+    Case(Sf[hikari.User], lambda s: first(s.guild.members), default=MISS, interface=sake.abc.UserCache),
     Case(Sf[hikari.Message], lambda s: int(s.message["id"]), default=MISS, interface=sake.abc.MessageCache),
     Case(SfGuild[hikari.VoiceState], lambda s: first(s.guild.voice_states), interface=sake.abc.VoiceStateCache),
     Case(Single[hikari.OwnUser], default=MISS, interface=sake.abc.MeCache),
@@ -269,7 +269,7 @@ async def test_f35_invites_are_found_by_their_code_under_both_aliases(stock: Sto
 
 
 def answer_to(case: Case, trusted: typing.Any) -> type[Exception]:
-    if trusted is None:
+    if trusted is None or case.interface is sake.abc.ApplicationCache:
         return case.default
     return NONE if case.interface in trusted else MISS
 
@@ -388,12 +388,16 @@ async def test_a_member_whose_user_expired_is_still_found_as_a_user(stock: Stock
     for user_id in stock.guild.members:
         found = await users.get(int(user_id))
         assert (found.id, found.username) == (int(user_id), stock.world.users[user_id]["username"])
+
+
+async def test_a_trusted_user_may_exist_while_any_member_list_is_not_complete(
+    stock: Stock, feed: gateway.Feed, bot: hikari.GatewayBot
+) -> None:
+    stock.client = make_client(bot)
+    stock.cache.add_to_tanjun(stock.client, trust_get_for=[sake.abc.UserCache])
+    users = stock.asked(Sf[hikari.User])
     with pytest.raises(dependencies.EntryNotFound):
         await users.get(UNKNOWN)
-
-
-async def test_a_user_may_exist_while_any_member_list_is_not_complete(stock: Stock, feed: gateway.Feed) -> None:
-    users = stock.asked(Sf[hikari.User])
     some = stock.world.guild_create(stock.guild.id)
     some["members"] = some["members"][:2]
     feed("GUILD_CREATE", some)
@@ -419,14 +423,17 @@ async def test_users_are_not_trusted_where_members_are_not_cached(make_cache: ty
         assert type(caught.value) is expected
 
 
-async def test_of_very_many_guilds_the_members_are_not_searched(stock: Stock, feed: gateway.Feed) -> None:
+@pytest.mark.parametrize("trusted", [None, [sake.abc.UserCache]])
+async def test_of_very_many_guilds_the_members_are_not_searched(
+    stock: Stock, feed: gateway.Feed, bot: hikari.GatewayBot, trusted: typing.Any
+) -> None:
+    stock.client = make_client(bot)
+    stock.cache.add_to_tanjun(stock.client, trust_get_for=trusted)
     lists = ("channels", "emojis", "members", "presences", "roles", "stickers", "threads", "voice_states")
     empty = {**stock.world.guild_create(stock.guild.id), **dict.fromkeys(lists, ())}
-    for guild_id in range(1, 1_001):
+    for guild_id in range(1, 101):
         feed("GUILD_CREATE", {**empty, "id": str(guild_id)})
-        if guild_id % 100 == 0:
-            await feed.settle()
-            await stock.cache.flush()
+    await feed.settle()
     await stock.cache.clear_users()
     with pytest.raises(dependencies.CacheMissError) as caught:
         await stock.asked(Sf[hikari.User]).get(first(stock.guild.members))

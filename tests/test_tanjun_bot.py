@@ -195,7 +195,7 @@ async def test_the_channel_converter_finds_a_direct_message_channel(scene: Scene
 
 @pytest.mark.parametrize(
     "converter",
-    [conversion.ToMember(), conversion.ToRole(), conversion.ToUser(), conversion.ToEmoji(), conversion.ToGuild()],
+    [conversion.ToMember(), conversion.ToRole(), conversion.ToEmoji(), conversion.ToGuild()],
     ids=lambda converter: type(converter).__name__,
 )
 async def test_f16_what_does_not_exist_is_refused_without_asking_discord(scene: Scene, converter: typing.Any) -> None:

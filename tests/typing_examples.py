@@ -7,6 +7,7 @@ import typing
 from collections import abc as collections
 
 import hikari
+import tanjun
 
 import sake
 
@@ -34,6 +35,16 @@ async def settings(bot: hikari.GatewayBot) -> None:
     typing.assert_type(Some.all_intents(), hikari.Intents)
     async with cache as opened:
         typing.assert_type(opened, Some)
+
+
+def trust(cache: sake.RedisCache, client: tanjun.Client) -> None:
+    """Interfaces are abstract, and named like any class."""
+    some = [sake.abc.RoleCache, sake.abc.UserCache]
+    cache.add_to_tanjun(client, trust_get_for=[sake.abc.RoleCache])
+    cache.add_to_tanjun(client, trust_get_for={sake.abc.GuildCache, sake.abc.RoleCache}, tanjun_managed=True)
+    cache.add_to_tanjun(client, trust_get_for=(sake.abc.RefRoleCache, sake.redis.MemberCache, Some))
+    cache.add_to_tanjun(client, trust_get_for=some)
+    cache.add_to_tanjun(client, trust_get_for=())
 
 
 async def interfaces(cache: sake.abc.Cache, roles: sake.abc.RefRoleCache) -> None:

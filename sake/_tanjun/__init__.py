@@ -23,12 +23,12 @@ except ImportError as exc:
     _MISSING = 'Tanjun is not installed. It comes with the extra: pip install "sake-cache[tanjun]"'
     raise ImportError(_MISSING) from exc
 
+from ._adapters import Adapter
 from ._adapters import Global
 from ._adapters import InGuild
 from ._adapters import Single
 from ._adapters import Users
 from ._asker import Asker
-from ._asker import LookForUser
 from ._manager import Manager
 from ._table import ROWS
 from ._table import Row
@@ -36,6 +36,7 @@ from ._table import Shape
 
 if typing.TYPE_CHECKING:
     from sake.redis import ResourceClient
+    from sake.redis import _membership
 
 
 def add_to_tanjun(
@@ -43,20 +44,25 @@ def add_to_tanjun(
     client: tanjun.abc.Client,
     /,
     *,
-    trust_get_for: collections.Collection[type[abc.Resource]] | None,
+    trust_get_for: collections.Collection[type[object]] | None,
     tanjun_managed: bool,
-    look_for_user: LookForUser,
+    membership: _membership.Membership,
 ) -> None:
     """Do what [sake.redis.ResourceClient.add_to_tanjun][] is documented to do.
 
-    `look_for_user` finds a user among the stored members.
+    `membership` finds users among the stored members.
     """
-    _check_trusted(trust_get_for)
+    rows = [row for row in ROWS if isinstance(cache, row.interface)]
+    trusted = _trusted(rows, trust_get_for)
     manager = Manager(cache, client)
-    asker = Asker(cache, look_for_user, manager.settle if tanjun_managed else _be_settled)
-    for row in ROWS:
-        if isinstance(cache, row.interface):
-            _register(client, asker, row, trusted=_is_trusted(cache, row, trust_get_for))
+    asker = Asker(cache, membership, manager.settle if tanjun_managed else _be_settled)
+    adapters = {alias: adapter for row in rows for alias, adapter in _adapters(asker, row, trusted=row in trusted)}
+    if any(_is_of(cache, client.get_type_dependency(alias, default=None)) for alias in adapters):
+        error_message = f"This {type(cache).__name__} has been added to this Tanjun client already"
+        raise ValueError(error_message)
+
+    for alias, adapter in adapters.items():
+        client.set_type_dependency(alias, adapter)
 
     cache.add_to_alluka(client.injector)
     if tanjun_managed:
@@ -67,39 +73,47 @@ async def _be_settled() -> None:
     """Open nothing: whoever made the cache does that."""
 
 
-def _check_trusted(trusted: collections.Collection[type[abc.Resource]] | None, /) -> None:
+def _is_of(cache: ResourceClient, adapter: object, /) -> bool:
+    return isinstance(adapter, Adapter) and adapter.cache is cache
+
+
+def _trusted(rows: list[Row], named: collections.Collection[type[object]] | None, /) -> list[Row]:
+    if named is None:
+        return [row for row in rows if row.is_trusted]
+
+    if not _are_interfaces(named):
+        error_message = (
+            f"trust_get_for must be a collection of interfaces of resources, such as sake.abc.RoleCache, not {named!r}"
+        )
+        raise TypeError(error_message)
+
+    return [row for row in rows if any(issubclass(interface, row.interface) for interface in named)]
+
+
+def _are_interfaces(named: object, /) -> bool:
+    if not isinstance(named, collections.Collection):
+        return False
+
     interfaces = tuple(row.interface for row in ROWS)
-    for interface in trusted or ():
-        if not issubclass(interface, interfaces):
-            error_message = (
-                f"trust_get_for must name interfaces of resources, such as sake.abc.RoleCache, not {interface!r}"
-            )
-            raise TypeError(error_message)
+    names = typing.cast("collections.Collection[object]", named)
+    return all(isinstance(name, type) and issubclass(name, interfaces) for name in names)
 
 
-def _is_trusted(cache: ResourceClient, row: Row, trusted: collections.Collection[type[abc.Resource]] | None, /) -> bool:
-    if trusted is not None:
-        return any(issubclass(interface, row.interface) for interface in trusted)
-
-    return row.is_trusted or (row.interface is abc.UserCache and isinstance(cache, abc.MemberCache))
-
-
-def _register(client: tanjun.abc.Client, asker: Asker, row: Row, /, *, trusted: bool) -> None:
+def _adapters(
+    asker: Asker, row: Row, /, *, trusted: bool
+) -> collections.Iterator[tuple[type[typing.Any], Adapter[typing.Any]]]:
     by_key = Users if row.interface is abc.UserCache else Global[typing.Any, typing.Any]
     for model in row.models:
         if row.shape is Shape.SINGLE:
-            single = Single[typing.Any](asker, row, trusted=trusted)
-            client.set_type_dependency(_alias(dependencies.SingleStoreCache, model), single)
+            yield _alias(dependencies.SingleStoreCache, model), Single[typing.Any](asker, row, trusted=trusted)
 
         if row.shape in (Shape.GLOBAL, Shape.OWNED):
             for key in row.keys:
-                adapter = by_key(asker, row, trusted=trusted)
-                client.set_type_dependency(_alias(dependencies.AsyncCache, key, model), adapter)
+                yield _alias(dependencies.AsyncCache, key, model), by_key(asker, row, trusted=trusted)
 
         if row.shape in (Shape.OWNED, Shape.BOUND):
             in_guild = InGuild[typing.Any](asker, row, trusted=trusted)
-            alias = _alias(dependencies.GuildBoundCache, hikari.Snowflakeish, model)
-            client.set_type_dependency(alias, in_guild)
+            yield _alias(dependencies.GuildBoundCache, hikari.Snowflakeish, model), in_guild
 
 
 def _alias(generic: typing.Any, /, *arguments: object) -> type[typing.Any]:

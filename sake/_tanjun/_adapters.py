@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Global", "InGuild", "Single", "Users"]
+__all__ = ["Adapter", "Global", "InGuild", "Single", "Users"]
 
 import typing
 from collections import abc as collections
@@ -18,9 +18,9 @@ from sake import errors
 from ._asker import NO_DEFAULT
 from ._asker import Asker
 from ._asker import NoDefault
-from ._asker import UnsureError
 from ._table import Row
 from ._table import Shape
+from ._table import to_snowflake
 
 _DefaultT = typing.TypeVar("_DefaultT")
 _KeyT = typing.TypeVar("_KeyT")
@@ -79,7 +79,20 @@ class _Entries(dependencies.CacheIterator[_ValueT]):
         raise StopAsyncIteration
 
 
-class _Adapter(typing.Generic[_ValueT]):
+class _Nothing(abc.CacheIterator[_ValueT]):
+    """Iterates over what is in no guild."""
+
+    __slots__ = ()
+
+    async def __anext__(self) -> _ValueT:
+        self._complete()
+
+    @typing_extensions.override
+    async def len(self) -> int:
+        return 0
+
+
+class Adapter(typing.Generic[_ValueT]):
     """What the adapters of a resource have in common."""
 
     __slots__ = ("_asker", "_row", "_trusted")
@@ -89,20 +102,10 @@ class _Adapter(typing.Generic[_ValueT]):
         self._row = row
         self._trusted = trusted
 
-    async def _ask(
-        self,
-        entry: collections.Awaitable[_ValueT],
-        key: object,
-        guild_id: hikari.Snowflakeish | None,
-        default: _DefaultT | NoDefault,
-        /,
-    ) -> _ValueT | _DefaultT:
-        knows = self._row.knows if self._trusted else Asker.never
-        return await self._asker.ask(entry, lambda: knows(self._asker, key, guild_id), default)
-
-    def _get(self, *key: object, **hints: object) -> collections.Awaitable[_ValueT]:
-        entry: collections.Awaitable[_ValueT] = getattr(self._asker.cache, self._row.get)(*key, **hints)
-        return entry
+    @property
+    def cache(self) -> object:
+        """The cache that is asked."""
+        return self._asker.cache
 
     def iter_all(self) -> dependencies.CacheIterator[_ValueT]:
         """Iterate over the entries of all guilds."""
@@ -110,28 +113,45 @@ class _Adapter(typing.Generic[_ValueT]):
 
     def iter_for_guild(self, guild_id: hikari.Snowflakeish, /) -> dependencies.CacheIterator[_ValueT]:
         """Iterate over the entries of one guild."""
-        entries = getattr(self._asker.cache, self._row.iter_for_guild)(guild_id)
-        return _Entries(self._asker, entries, int(guild_id) if self._row.has_everyone else None)
+        try:
+            guild = to_snowflake(guild_id)
+        except ValueError:
+            return _Entries(self._asker, _Nothing())
+
+        entries = getattr(self._asker.cache, self._row.iter_for_guild)(guild)
+        return _Entries(self._asker, entries, guild if self._row.has_everyone else None)
+
+    def _get(self, *key: object, **hints: object) -> collections.Awaitable[_ValueT]:
+        entry: collections.Awaitable[_ValueT] = getattr(self._asker.cache, self._row.get)(*key, **hints)
+        return entry
+
+    async def _knows(self, key: object, guild_id: hikari.Snowflake | None, /) -> bool:
+        return self._trusted and await self._row.knows(self._asker, key, guild_id)
 
 
-class Single(_Adapter[_ValueT], dependencies.SingleStoreCache[_ValueT]):
+class Single(Adapter[_ValueT], dependencies.SingleStoreCache[_ValueT]):
     """There is one of it: the bot's own user, its application."""
 
     __slots__ = ()
 
     @typing_extensions.override
     async def get(self, *, default: _DefaultT | NoDefault = NO_DEFAULT) -> _ValueT | _DefaultT:
-        return await self._ask(self._get(), None, None, default)
+        return await self._asker.ask(self._get, lambda: self._knows(None, None), default)
 
 
-class Global(_Adapter[_ValueT], dependencies.AsyncCache[_KeyT, _ValueT], typing.Generic[_KeyT, _ValueT]):
+class Global(Adapter[_ValueT], dependencies.AsyncCache[_KeyT, _ValueT], typing.Generic[_KeyT, _ValueT]):
     """Found by a key that is its own everywhere."""
 
     __slots__ = ()
 
     @typing_extensions.override
     async def get(self, key: _KeyT, /, *, default: _DefaultT | NoDefault = NO_DEFAULT) -> _ValueT | _DefaultT:
-        return await self._ask(self._get(key), key, None, default)
+        try:
+            entity = self._row.check(key)
+        except ValueError as exc:
+            return self._asker.miss(exc, default)
+
+        return await self._asker.ask(lambda: self._get(entity), lambda: self._knows(entity, None), default)
 
 
 class Users(Global[hikari.Snowflakeish, hikari.User]):
@@ -143,21 +163,18 @@ class Users(Global[hikari.Snowflakeish, hikari.User]):
     async def _get(self, *key: typing.Any, **hints: object) -> hikari.User:
         try:
             return await super()._get(*key, **hints)
-        except errors.EntryNotFound as exc:
-            if not self._trusted or not isinstance(self._asker.cache, abc.MemberCache):
+        except errors.EntryNotFound:
+            if not isinstance(self._asker.cache, abc.MemberCache):
                 raise
 
-            sighting = await self._asker.look_for_user(*key)
-            if sighting.user is not None:
-                return sighting.user
+            user = await self._asker.membership.find(*key)
+            if user is None:
+                raise
 
-            if not sighting.is_certain:
-                raise UnsureError(str(exc)) from exc
-
-            raise
+            return user
 
 
-class InGuild(_Adapter[_ValueT], dependencies.GuildBoundCache[hikari.Snowflakeish, _ValueT]):
+class InGuild(Adapter[_ValueT], dependencies.GuildBoundCache[hikari.Snowflakeish, _ValueT]):
     """Found in a guild."""
 
     __slots__ = ()
@@ -171,6 +188,12 @@ class InGuild(_Adapter[_ValueT], dependencies.GuildBoundCache[hikari.Snowflakeis
         *,
         default: _DefaultT | NoDefault = NO_DEFAULT,
     ) -> _ValueT | _DefaultT:
-        is_owned = self._row.shape is Shape.OWNED
-        entry = self._get(key, guild_id=guild_id) if is_owned else self._get(guild_id, key)
-        return await self._ask(entry, key, guild_id, default)
+        try:
+            guild, entity = to_snowflake(guild_id), self._row.check(key)
+        except ValueError as exc:
+            return self._asker.miss(exc, default)
+
+        return await self._asker.ask(lambda: self._get_in(guild, entity), lambda: self._knows(entity, guild), default)
+
+    def _get_in(self, guild_id: hikari.Snowflake, key: hikari.Snowflake, /) -> collections.Awaitable[_ValueT]:
+        return self._get(key, guild_id=guild_id) if self._row.shape is Shape.OWNED else self._get(guild_id, key)

@@ -11,6 +11,7 @@ import typing
 import tanjun
 
 from sake import errors
+from sake.redis import _flights
 
 if typing.TYPE_CHECKING:
     from sake.redis import ResourceClient
@@ -21,12 +22,13 @@ _LOGGER: typing.Final = logging.getLogger("sake.tanjun")
 class Manager:
     """Opens the cache before the client needs it, and closes it after the client has closed."""
 
-    __slots__ = ("_cache", "_client", "_failure", "_is_late", "_is_settled")
+    __slots__ = ("_cache", "_client", "_failure", "_flights", "_is_late", "_is_settled")
 
     def __init__(self, cache: ResourceClient, client: tanjun.abc.Client, /) -> None:
         self._cache = cache
         self._client = client
         self._failure: errors.SakeException | None = None
+        self._flights = _flights.Flights()
         self._is_late = client.is_alive
         self._is_settled = False
 
@@ -42,10 +44,12 @@ class Manager:
 
     async def settle(self) -> None:
         """Wait until the cache is open, or was found to be one that cannot be opened, if the client is alive."""
-        # The client calls all its callbacks for its start at once, and some of them use the cache.
-        if self._is_settled or not self._client.is_alive:
-            return
+        # The client calls all its callbacks for its start at once, and some of them use the cache. None of them should
+        # wait for a server that does not answer longer than it takes to find that out once.
+        if not self._is_settled and self._client.is_alive:
+            await self._flights.join("open", self._settle)
 
+    async def _settle(self) -> None:
         try:
             await self._cache.open()
         except errors.SakeException as exc:

@@ -318,7 +318,7 @@ class ResourceClient(abc.Resource):
         client: tanjun.abc.Client,
         /,
         *,
-        trust_get_for: collections.Collection[type[abc.Resource]] | None = None,
+        trust_get_for: collections.Collection[type[object]] | None = None,
         tanjun_managed: bool = False,
     ) -> None:
         """Register this cache as the async caches that a Tanjun client asks.
@@ -329,11 +329,12 @@ class ResourceClient(abc.Resource):
         ----------
         client : tanjun.abc.Client
             The client to register with.
-        trust_get_for : collections.Collection[type[sake.abc.Resource]] | None
-            The interfaces whose "not found" is final. For all others Tanjun is told that the cache does not know, and
-            asks REST. Unless given: emojis, guilds, guild channels, members, presences, roles, stickers and voice
-            states, and users where members are cached. Even then the cache does not know as long as what is asked for
-            may be in a guild that is unavailable, or has not arrived yet, or whose member list is not complete.
+        trust_get_for : collections.Collection[type[object]] | None
+            The interfaces whose "not found" is final, such as `[sake.abc.RoleCache]`. For all others Tanjun is told
+            that the cache does not know, and asks REST. Unless given: emojis, guilds, guild channels, members,
+            presences, roles, stickers and voice states. Even then the cache does not know what is in a guild that has
+            not been received or is marked unavailable, nor, where the guild is not named, what is in any guild while
+            one is marked unavailable, nor who is a member where the member list is not complete.
         tanjun_managed : bool
             Whether the client's starting and closing opens and closes the cache. A cache that cannot be opened stops
             the client's start. If the client is alive already, the cache is opened at once.
@@ -343,7 +344,9 @@ class ResourceClient(abc.Resource):
         ImportError
             If Tanjun is not installed: it comes with the `tanjun` extra.
         TypeError
-            If `trust_get_for` names something that is not an interface of a resource.
+            If `trust_get_for` is something else than a collection of interfaces of resources.
+        ValueError
+            If this cache was added to that client before.
         """
         from sake import _tanjun
 
@@ -352,7 +355,7 @@ class ResourceClient(abc.Resource):
             client,
             trust_get_for=trust_get_for,
             tanjun_managed=tanjun_managed,
-            look_for_user=lambda user_id: _membership.look_for(self._engine(), user_id),
+            membership=_membership.Membership(self._engine),
         )
 
     def add_to_alluka(self, client: alluka.abc.Client, /) -> None:

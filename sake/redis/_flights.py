@@ -50,7 +50,10 @@ class Flights:
         sake.errors.SakeException
             What the work raised.
         """
-        flight = self._flights.get(key) or self._begin(key, work)
+        flight = self._flights.get(key)
+        # Of an event loop that was stopped in the middle nothing ever comes.
+        if flight is None or flight.task.get_loop() is not asyncio.get_running_loop():
+            flight = self._begin(key, work)
         flight.waiting += 1
         try:
             await asyncio.wait((flight.task,))

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-__all__ = ["Sighting", "look_for"]
+__all__ = ["Membership"]
 
-import dataclasses
 import typing
+from collections import abc as collections
 
 import hikari
 
@@ -19,54 +19,77 @@ from ._kinds import MEMBERS
 from ._kinds import UNAVAILABLE_GUILDS
 from ._kinds import Kind
 
-_MOST_GUILDS: typing.Final = 1_000
+_MOST_GUILDS: typing.Final = 100
 """With more guilds than that asking Discord is cheaper than looking into each of them."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Sighting:
-    """What the stored members tell of a user."""
+class Membership:
+    """What the stored members tell of users.
 
-    user: hikari.User | None
-    """The user, if they are a stored member of any guild."""
-
-    is_certain: bool
-    """Whether a user who was not found is a member of no guild of the bot."""
-
-
-async def look_for(engine: Engine, user_id: hikari.Snowflakeish, /) -> Sighting:
-    """Look for a user among the members of all guilds.
-
-    Raises
-    ------
-    sake.errors.BackendError
-        If the server cannot be asked.
-    sake.errors.InvalidDataFound
-        If what is stored of the member cannot be read.
+    Parameters
+    ----------
+    opened
+        Returns what the client works with, or raises that it is not open.
     """
-    known = await _ids(engine, GUILDS) if GUILDS in engine.layout else set[str]()
-    guilds = await _ids(engine, MEMBERS)
-    if len(known | guilds) > _MOST_GUILDS:
-        return Sighting(user=None, is_certain=False)
 
-    if guilds and (data := await _find(engine, guilds, str(int(user_id)))) is not None:
-        return Sighting(
-            user=engine.codec.build(
-                lambda payload: engine.factory.deserialize_user(payload["user"]), data, f"{MEMBERS.name} {user_id}"
-            ),
-            is_certain=True,
+    __slots__ = ("_opened",)
+
+    def __init__(self, opened: collections.Callable[[], Engine], /) -> None:
+        self._opened = opened
+
+    async def find(self, user_id: hikari.Snowflake, /) -> hikari.User | None:
+        """Return a user who is a stored member of any guild; of none if there are too many guilds to look into.
+
+        Raises
+        ------
+        sake.errors.ClosedClient
+            If the client is not open.
+        sake.errors.BackendError
+            If the server cannot be asked.
+        sake.errors.InvalidDataFound
+            If what is stored of the member cannot be read.
+        """
+        engine = self._opened()
+        guilds = await _ids(engine, MEMBERS) if await _has_few_guilds(engine) else set[str]()
+        if not 0 < len(guilds) <= _MOST_GUILDS:
+            return None
+
+        user = str(int(user_id))
+        commands = (_wire.pack("HGET", engine.keys.in_guild(MEMBERS.name, guild), user) for guild in guilds)
+        found: list[bytes | None] = await engine.reader.call(MEMBERS, *commands)
+        data = next((data for data in found if data is not None), None)
+        if data is None:
+            return None
+
+        return engine.codec.build(
+            lambda payload: engine.factory.deserialize_user(payload["user"]), data, f"{MEMBERS.name} {user}"
         )
 
-    away = await _ids(engine, UNAVAILABLE_GUILDS) if UNAVAILABLE_GUILDS in engine.layout else set[str]()
-    complete = await _ids(engine, COMPLETE_MEMBER_LISTS)
-    return Sighting(user=None, is_certain=not away and (known | guilds) <= complete)
+    async def is_whole(self) -> bool:
+        """Return whether who is not found is a member of no guild that is known.
+
+        Raises
+        ------
+        sake.errors.ClosedClient
+            If the client is not open.
+        sake.errors.BackendError
+            If the server cannot be asked.
+        """
+        engine = self._opened()
+        if not await _has_few_guilds(engine) or await _ids(engine, UNAVAILABLE_GUILDS):
+            return False
+
+        guilds = await _ids(engine, GUILDS) | await _ids(engine, MEMBERS)
+        return len(guilds) <= _MOST_GUILDS and guilds <= await _ids(engine, COMPLETE_MEMBER_LISTS)
 
 
-async def _find(engine: Engine, guilds: set[str], user: str, /) -> bytes | None:
-    commands = (_wire.pack("HGET", engine.keys.in_guild(MEMBERS.name, guild), user) for guild in guilds)
-    found: list[bytes | None] = await engine.reader.call(MEMBERS, *commands)
-    return next((data for data in found if data is not None), None)
+async def _has_few_guilds(engine: Engine, /) -> bool:
+    # Of very many guilds even the list of their ids takes long to read.
+    return GUILDS not in engine.layout or await _scans.count_all(engine, GUILDS) <= _MOST_GUILDS
 
 
 async def _ids(engine: Engine, kind: Kind[typing.Any], /) -> set[str]:
+    if kind not in engine.layout:
+        return set()
+
     return {entity async for window in _scans.ids(engine, kind) for entity in window}
