@@ -521,7 +521,7 @@ async def test_direct_message_channels_of_different_users_do_not_wait_for_each_o
         assert rest.asked == 2
 
 
-@pytest.mark.parametrize("status", [401, 429, 500])
+@pytest.mark.parametrize("status", [401, 500])
 async def test_a_discord_that_cannot_answer_is_not_taken_for_one_without_the_application(
     server: servers.Server, status: int
 ) -> None:
