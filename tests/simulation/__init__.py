@@ -24,6 +24,7 @@ nox -s simulate -- --seed 4711 --trace    # one again, and what happened in it
 | `odd` | Draws what they should not receive |
 | `clients` | Bots, their caches, and every call of one |
 | `actions` | What is asked of a cache, and what the answers may be |
+| `stage`, `real` | Where a story is told: in memory and virtual time, or on a real server |
 | `world` | Tells a story |
 | `expected` | What should be stored, and what may be seen |
 | `invariants` | What must hold |

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import threading
 import typing
 
@@ -13,7 +12,6 @@ from _support import snapshots
 import sake
 from simulation import clients as clients_
 from simulation import events as events_
-from simulation import loop as loop_
 from simulation import odd as odd_
 
 if typing.TYPE_CHECKING:
@@ -53,7 +51,7 @@ def read_elsewhere(world: world_.World, client: Client) -> None:
         return
 
     def run() -> None:
-        other = loop_.Loop(world.clock, random.Random(1), world.network)
+        other = world.stage.other_loop()
         try:
             other.run_until_complete(client.cache.get_role(1))
         except (sake.SakeException, ValueError):

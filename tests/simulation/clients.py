@@ -20,8 +20,6 @@ from simulation import loop as loop_
 if typing.TYPE_CHECKING:
     from simulation import world as world_
 
-ADDRESS: typing.Final = "redis://redis:6379"
-
 LIMITS: typing.Final = {
     "open": 17.0,
     "close": 12.0,
@@ -70,7 +68,7 @@ class Client:
         if setup.backlog_limit is not None:
             options["backlog_limit"] = setup.backlog_limit
         self.cache: typing.Any = self.context.run(
-            lambda: cls(ADDRESS, self.bot, self.bot.event_manager if is_fed else None, **options)
+            lambda: cls(world.stage.address, self.bot, self.bot.event_manager if is_fed else None, **options)
         )
         for index, database in setup.overrides:
             self.cache.with_index_override(sake.redis.ResourceIndex[index], override=database)

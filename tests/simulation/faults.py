@@ -31,8 +31,7 @@ def _doom(world: world_.World, args: Args) -> None:
 
 
 def _kill(world: world_.World, args: Args) -> None:
-    for session in list(world.server.sessions):
-        session.end()
+    world.server.kill_all()
 
 
 def _freeze(world: world_.World, _: Args) -> None:

@@ -15,7 +15,6 @@ from simulation import clients as clients_
 from simulation import events as events_
 
 if typing.TYPE_CHECKING:
-    from simulation import server as server_
     from simulation import world as world_
 
 _STAMP: typing.Final = re.compile(rb"sq\.(\d+)\.(\d+)")
@@ -55,10 +54,9 @@ def marked_complete(data: collections.Mapping[bytes, typing.Any], guild: str) ->
     return any(key.endswith(b"member-complete") and guild.encode() in value for key, value in data.items())
 
 
-def check_server(world: world_.World, server: server_.Server) -> None:
+def check_server(world: world_.World, server: typing.Any) -> None:
     """Look for half a guild, and for a list that is said to be complete and is not."""
-    for index in list(server.fake.dbs):
-        data = server.peek(index)
+    for index, data in server.databases():
         lists = look_into(data)
         for name, stamps in lists.items():
             if wrong := torn(stamps, may_be_empty=True):

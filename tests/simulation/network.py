@@ -94,7 +94,7 @@ class Network:
         address: Address,
     ) -> tuple[Link, asyncio.BaseProtocol]:
         """Open a connection, as `create_connection` does."""
-        await asyncio.sleep(self.delay())
+        await asyncio.sleep(self.delay() + self.delay())
         while self._is_cut:
             waiter: asyncio.Future[None] = loop.create_future()
             self._mended.append(waiter)
@@ -114,7 +114,6 @@ class Network:
         link.number = self.opened
         link.peer = listener.accept(link)
         protocol.connection_made(link)
-        await asyncio.sleep(self.delay())
         return link, protocol
 
 

@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import gc
 import logging
 import os
@@ -19,7 +20,9 @@ from collections import abc as collections
 
 from simulation import clock as clock_
 from simulation import loop as loop_
+from simulation import real
 from simulation import shrink
+from simulation import stage as stage_
 from simulation import stories
 from simulation import world as world_
 
@@ -56,14 +59,18 @@ class _Ear(logging.Handler):
             self._world.fail("asyncio complains", text)
 
 
-def tell(story: stories.Story, *, keep_trace: bool = False) -> Result:
-    """Tell one story."""
+def tell(story: stories.Story, *, keep_trace: bool = False, binary: str | None = None) -> Result:
+    """Tell one story, on a server in memory or on one that is run for it."""
     gc_was_enabled = gc.isenabled()
     # When it runs depends on what was told before, and what it finds is logged.
     gc.disable()
     try:
-        world = world_.World(story, keep_trace=keep_trace)
-        with world.clock.told(), _heard(world), world_.tuned(story):
+        if binary is None:
+            stage: stage_.Stage | real.Stage = stage_.Stage(story, keep_trace=keep_trace)
+        else:
+            stage = real.Stage(story, keep_trace=keep_trace, binary=binary)
+        world = world_.World(story, stage)
+        with stage.entered(), _heard(world), world_.tuned(story):
             world.begin()
             try:
                 world.loop.run_until_complete(world.tell())
@@ -156,13 +163,19 @@ def main(arguments: collections.Sequence[str] | None = None) -> int:
     parser.add_argument("--ignore", action="append", default=[], help="a kind of failure that does not count")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at the first story that fails")
     parser.add_argument("--no-shrink", action="store_true", help="leave the story as long as it is")
+    parser.add_argument("--real", choices=real.binaries(), help="tell them in real time, on a server that is run")
     options = parser.parse_args(arguments)
+    binary = real.binaries()[options.real] if options.real else None
+    tell_it = functools.partial(tell, binary=binary)
     gc.collect()
     gc.freeze()
     seeds = [options.seed] if options.seed is not None else range(options.first, options.first + options.seeds)
     began, told, failed, virtual = time.perf_counter(), 0, 0, 0.0
     for seed in seeds:
-        result = tell(stories.draw(seed), keep_trace=options.trace)
+        story = stories.draw(seed)
+        if binary is not None and not real.can_be_told(story):
+            continue
+        result = tell_it(story, keep_trace=options.trace)
         told += 1
         virtual += result.seconds
         if options.trace:
@@ -171,7 +184,7 @@ def main(arguments: collections.Sequence[str] | None = None) -> int:
         if not relevant:
             continue
         failed += 1
-        shortest = None if options.no_shrink else shrink.shrink(result.story, relevant[0].kind, tell)
+        shortest = None if options.no_shrink else shrink.shrink(result.story, relevant[0].kind, tell_it)
         print(report(result, shortest), flush=True)
         if not options.keep_going:
             break

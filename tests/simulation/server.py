@@ -131,13 +131,22 @@ class Server:
             for index, database in self.fake.dbs.items()
         }
 
-    def peek(self, index: int) -> dict[bytes, typing.Any]:
-        """Return what a database holds now; not to be changed."""
+    def databases(self) -> collections.Iterator[tuple[int, dict[bytes, typing.Any]]]:
+        """Yield what each database holds now; not to be changed."""
+        for index in list(self.fake.dbs):
+            yield index, self._peek(index)
+
+    def _peek(self, index: int) -> dict[bytes, typing.Any]:
         database = self.fake.dbs[index]
         now = self._clock.now
         return {
             key: item.value for key, item in database._dict.items() if item.expireat is None or item.expireat >= now
         }
+
+    def kill_all(self) -> None:
+        """End all connections."""
+        for session in list(self.sessions):
+            session.end()
 
     def evict(self, choose: collections.Callable[[list[bytes]], list[bytes]]) -> int:
         """Remove some of the keys that have a lifetime."""

@@ -158,7 +158,7 @@ class _Author:
         return self._chance.randrange(2**31)
 
     def _tick(self) -> None:
-        self._now += self._chance.choice((0.0, 0.000_3, 0.002, 0.01)) * self._chance.random()
+        self._now += self._chance.choice((0.0, 0.000_3, 0.002, 0.01, 0.05)) * self._chance.random()
 
     def _anyone(self) -> str:
         fillers = [f"filler{number}" for number in range(self._setup.fillers)]
@@ -170,7 +170,7 @@ class _Author:
 
     def _burst(self) -> None:
         for _ in range(self._chance.choice((1, 2, 5, 12))):
-            self._add("adversary", "", self._number())
+            self._add("nothing" if self._odds(0.15) else "adversary", "", self._number())
             self._tick()
 
     def _beacons(self) -> None:
@@ -245,6 +245,7 @@ class _Author:
         duration = round(self._chance.choice((0.01, 0.3, 2.0, 15.0)) * self._chance.random(), 4)
         self._add("fault", "server", name, args, duration)
         self._is_quiet_until = self._now + duration + 0.001
+        self._readers()
         for scene in self._chance.choices((self._burst, self._beacons, self._squares, self._readers, self._odd), k=3):
             scene()
         if self._odds(0.3):
@@ -263,8 +264,10 @@ class _Author:
         what, who = self._chance.choice(("flush", "close", "close", "foreign")), self._anyone()
         pause = round(self._chance.choice((0.001, 1.0)) * self._chance.random(), 5)
         self._add(what, who, self._cancel(), pause)
-        if what == "close" and self._odds(0.5):
-            self._add("write", who, "set", self._number() % 1_000, None, after=0.000_1)
+        if what == "close":
+            for _ in range(self._chance.choice((0, 1, 3))):
+                act = self._chance.choice(("set", "delete", "clear", "update"))
+                self._add("write", who, act, self._number() % 1_000, None, after=self._chance.uniform(-0.002, 0.000_5))
 
     def _pause(self) -> None:
         self._add("calm")

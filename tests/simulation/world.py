@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import dataclasses
 import importlib
-import random
 import traceback
 import typing
 from collections import abc as collections
@@ -24,19 +23,8 @@ from simulation import events as events_
 from simulation import expected as expected_
 from simulation import faults as faults_
 from simulation import invariants
-from simulation import loop as loop_
-from simulation import network as network_
 from simulation import odd as odd_
-from simulation import server as server_
 from simulation import stories
-from simulation import trace as trace_
-
-_PATIENCE: typing.Final = 13.0
-"""Seconds within which what was received is visible to others, once everything is well: a write that went out before
-may take ten to fail, and is tried again after less than two."""
-
-_SLOW_PATIENCE: typing.Final = 90.0
-"""The same where the link is slow."""
 
 _BACKLOG_FACTOR: typing.Final = 3.0
 """How much more than `backlog_limit` may wait: the limit is about right, and an event counts once it is whole."""
@@ -73,24 +61,20 @@ class Failure:
 class World:
     """Everything that a story is about."""
 
-    def __init__(self, story: stories.Story, *, keep_trace: bool = False) -> None:
+    def __init__(self, story: stories.Story, stage: typing.Any) -> None:
         self.story = story
-        self.chance = random.Random(f"world {story.seed}")
-        self.clock = clock_.Clock(random.Random(f"clock {story.seed}"))
-        self.trace = trace_.Trace(self.clock, keep=keep_trace)
-        self.network = network_.Network(self.clock, self.chance)
-        self.loop = loop_.Loop(self.clock, self.chance, self.network)
-        self.server = server_.Server(self.network, self.clock, self.trace)
-        self.server.has_msetex = story.setup.has_msetex
-        self.server.is_cluster = story.setup.is_cluster
+        self.stage = stage
+        self.clock = stage.clock
+        self.loop = stage.loop
+        self.network = stage.network
+        self.server = stage.server
+        self.trace = stage.trace
         self.server.on_change = self._look_at_server
-        self.network.listeners["redis", 6379] = self.server
-        self.network.width = story.setup.width
         self.stream: events_.Stream
         self.expected: expected_.Expected
         self.clients: dict[str, clients_.Client] = {}
         self.failures: list[Failure] = []
-        self.kept: server_.Data = {}
+        self.kept: typing.Any = {}
         self.writing: dict[events_.Beacon, int] = {}
         self.guild_ids = (*adversary.GUILD_IDS, *events_.SPECIAL)
         self.compared = frozenset({*adversary.GUILD_IDS, events_.SQUARE, events_.TOWER, events_.CROWD})
@@ -108,7 +92,7 @@ class World:
     @property
     def patience(self) -> float:
         """Seconds within which others see what was received, once everything is well."""
-        return _SLOW_PATIENCE if self.is_slow else _PATIENCE
+        return typing.cast("float", self.stage.patience(is_slow=self.is_slow))
 
     @property
     def may_be_of_several_times(self) -> bool:
@@ -326,6 +310,7 @@ class World:
             await client.open()
         await self._until(lambda: not any(client.is_behind for client in self.clients.values()))
         await asyncio.sleep(self.patience)
+        self._check_statistics()
 
     async def _until(self, condition: collections.Callable[[], bool]) -> None:
         while not condition():  # noqa: ASYNC110 - the time is not real
@@ -373,6 +358,13 @@ class World:
         skipped = sum(client.cache.statistics.skipped for client in self.clients.values())
         if skipped and not self.odd_events:
             self.fail("skips what is sound", f"{skipped} events or entries")
+
+    def _check_statistics(self) -> None:
+        for name, client in self.clients.items():
+            statistics = client.cache.statistics
+            if client.is_open and (statistics.is_away or statistics.backlog):
+                what = f"{name}: is_away={statistics.is_away}, backlog={statistics.backlog} though the server is well"
+                self.fail("statistics are not true", what)
 
     def _check_memory(self) -> None:
         limit = self.story.setup.backlog_limit
