@@ -12,7 +12,9 @@ import pytest
 from _support import deltas
 from hypothesis import strategies
 
+from sake.redis import _changes
 from sake.redis import _delta
+from sake.redis import _draft
 from sake.redis import _kinds
 
 GUILD, OTHER_GUILD, _ = deltas.GUILDS
@@ -29,7 +31,7 @@ def _model(changes: list[deltas.Change]) -> deltas.Model:
 
 
 def _joined(parts: list[_delta.Delta]) -> _delta.Delta:
-    whole = deltas.new()
+    whole = _delta.Delta()
     for part in parts:
         whole.then(part, deltas.KINDS)
 
@@ -41,19 +43,23 @@ def _is_true(
 ) -> bool:
     found = delta.find(kind, guild, entity)
     payload = after.payload(kind, guild, entity)
-    if found is _delta.UNKNOWN:
+    if found is _changes.UNKNOWN:
         return True
-    if found is _delta.UNTOUCHED:
+    if found is _changes.UNTOUCHED:
         return payload == before.payload(kind, guild, entity)
-    if not isinstance(found, _delta.Patch):
+    if not isinstance(found, _changes.Patch):
         return payload == (None if found is None else deltas.read(found))
     if isinstance(found.base, bytes):
-        return payload == {**deltas.read(found.base), **found.over}
+        return payload == deltas.laid((found.base, *found.overs))
     if found.base is None:
-        return payload == found.otherwise
+        return payload == (None if found.otherwise is None else deltas.laid(found.otherwise))
 
     # Only the server knows whether there is something to lay it over.
-    return payload == found.otherwise or (payload is not None and payload.items() >= found.over.items())
+    if payload is None:
+        return found.otherwise is None
+
+    otherwise = None if found.otherwise is None else deltas.laid(found.otherwise)
+    return payload == otherwise or payload.items() >= deltas.laid(found.overs).items()
 
 
 @deltas.SETTINGS
@@ -152,28 +158,76 @@ def test_the_size_covers_the_bytes_that_are_held(changes: list[deltas.Change]) -
     assert delta.size >= held
     delta.measure()
     assert delta.size >= held
-    assert (delta.size > 0) == bool(delta.kinds)
+    assert (delta.size > 0) == bool(delta)
 
 
 @deltas.SETTINGS
-@hypothesis.given(deltas.streams(), strategies.floats(0, 1))
-def test_shrinking_gives_up_deletions_only_when_nothing_that_is_set_is_left(
-    changes: list[deltas.Change], part: float
-) -> None:
+@hypothesis.given(deltas.several_streams(2), strategies.floats(0, 1))
+def test_what_is_given_up_of_a_guild_is_given_up_whole_and_the_guild_is_stale(streams: Streams, part: float) -> None:
+    stored, changes = streams
     delta = _joined(deltas.describe(changes))
     delta.measure()
     limit, before = int(delta.size * part), _entries(delta)
-    dropped = delta.shrink(limit)
+    before_model = _model(stored)
+    given_up, stale = delta.give_up(limit, (*deltas.KINDS, _kinds.STALE_GUILDS, _kinds.COMPLETE_MEMBER_LISTS))
     after = _entries(delta)
-    given_up = before.keys() - after.keys()
-    assert len(given_up) == dropped
-    assert all(after[name] is before[name] for name in after)
-    if any(before[name] is None for name in given_up):
-        assert all(entry is None for entry in after.values())
-    assert delta.size <= limit or not after
-    size = delta.size
+    lost = {
+        (kind, guild, entity)
+        for (kind, guild, entity), entry in before.items()
+        if entry is not None and after.get((kind, guild, entity)) is not entry
+    }
+    assert given_up >= len(lost)
+    for kind, guild, entity in lost:
+        assert not guild or guild in stale
+        assert kind is not _kinds.GUILDS or entity in stale
+        # Either the older one is still there, or nothing is.
+        assert after.get((kind, guild, entity)) is None
+        if guild:
+            assert not any(after[k, g, e] is not None for k, g, e in after if (k, g) == (kind, guild))
+            assert not delta.changes(kind, guild).cleared or not lost
+    for guild in stale:
+        assert delta.find(_kinds.STALE_GUILDS, "", guild) == b""
+    found = before_model.copy()
+    deltas.apply(delta, found)
+    for kind, guild, entity in lost:
+        kept = found.payload(kind, guild, entity)
+        assert kept is None or kept == before_model.payload(kind, guild, entity)
+
+
+@pytest.mark.parametrize("is_patched", [False, True])
+def test_a_list_that_is_given_up_leaves_the_older_one_and_is_not_called_complete(is_patched: bool) -> None:
+    delta = deltas.new()
+    delta.replace(_kinds.MEMBERS, GUILD, {str(number): {"nick": "x" * 100} for number in range(50)})
+    if is_patched:
+        delta.patch(_kinds.MEMBERS, GUILD, "3", {"nick": "y"})
+    delta.mark(_kinds.COMPLETE_MEMBER_LISTS, GUILD)
+    given_up, stale = delta.give_up(1_000, (_kinds.STALE_GUILDS, _kinds.COMPLETE_MEMBER_LISTS))
+    assert given_up == 50
+    assert stale == {GUILD}
+    assert delta.find(_kinds.MEMBERS, GUILD, "3") is _changes.UNTOUCHED
+    assert delta.find(_kinds.COMPLETE_MEMBER_LISTS, "", GUILD) is None
+    assert delta.find(_kinds.STALE_GUILDS, "", GUILD) == b""
+
+
+def test_an_edit_that_is_given_up_takes_the_message_with_it() -> None:
+    delta = deltas.new()
+    delta.patch(_kinds.MESSAGES, "", "5", {"content": "x" * 1_000})
+    delta.give_up(500, ())
+    assert delta.find(_kinds.MESSAGES, "", "5") is None
+
+
+def test_deletions_are_given_up_last() -> None:
+    delta = deltas.new()
+    for number in range(10):
+        delta.drop(_kinds.MESSAGES, "", str(number))
+        delta.put(_kinds.USERS, "", str(number), {"username": "x" * 500})
+
     delta.measure()
-    assert delta.size <= max(size, limit)
+    delta.give_up(10 * 250, ())
+    assert not delta.changes(_kinds.USERS, "").entries
+    assert len(delta.changes(_kinds.MESSAGES, "").entries) == 10
+    delta.give_up(0, ())
+    assert not delta.changes(_kinds.MESSAGES, "").entries
 
 
 def _entries(delta: _delta.Delta) -> dict[tuple[deltas.Kind, str, str], object]:
@@ -185,15 +239,43 @@ def _entries(delta: _delta.Delta) -> dict[tuple[deltas.Kind, str, str], object]:
     }
 
 
-def test_shrinking_gives_up_the_oldest_first() -> None:
+def test_the_oldest_is_given_up_first() -> None:
     delta = deltas.new()
     for number in range(10):
         delta.put(_kinds.MESSAGES, "", str(number), {"content": "x" * 1_000})
 
     delta.measure()
-    dropped = delta.shrink(delta.size // 2)
-    assert 5 <= dropped <= 6
-    assert list(delta.changes(_kinds.MESSAGES, "").entries) == [str(number) for number in range(dropped, 10)]
+    given_up, _ = delta.give_up(delta.size // 2, ())
+    assert 5 <= given_up <= 6
+    assert list(delta.changes(_kinds.MESSAGES, "").entries) == [str(number) for number in range(given_up, 10)]
+
+
+def test_a_shard_that_says_twice_which_guilds_it_has_takes_the_place_of_one() -> None:
+    delta = deltas.new()
+    for guilds in ({GUILD, OTHER_GUILD}, {OTHER_GUILD}, {OTHER_GUILD, "5"}):
+        delta.then(*_parts(deltas.Depart(_kinds.GUILDS, "", _delta.Departure(0, 1, frozenset(guilds)))))
+
+    (departure,) = delta.departures
+    assert departure.guilds == {OTHER_GUILD}
+
+
+def test_nothing_is_left_of_the_owners_of_what_is_gone() -> None:
+    delta = deltas.new()
+    for number in range(100):
+        delta.put(_kinds.ROLES, GUILD, str(number), {"id": str(number)})
+        delta.drop(_kinds.ROLES, GUILD, str(number))
+
+    assert not delta.owners
+
+
+def test_lifetimes_count_from_the_change() -> None:
+    first, later = deltas.new(), deltas.new()
+    first.put(_kinds.INVITES, "", "a", {"channel_id": None}, 5_000)
+    later.put(_kinds.INVITES, "", "b", {"channel_id": None}, 5_000)
+    first.delta.since, later.delta.since = 100.0, 103.0
+    first.then(later.delta, deltas.KINDS)
+    assert first.end_of(_kinds.INVITES, "", "a", 0) == 105.0
+    assert first.end_of(_kinds.INVITES, "", "b", 0) == 108.0
 
 
 def test_a_new_delta_is_empty_and_knows_nothing() -> None:
@@ -202,7 +284,7 @@ def test_a_new_delta_is_empty_and_knows_nothing() -> None:
     assert delta.count() == 0
     assert delta.size == 0
     assert not delta.touches(_kinds.ROLES)
-    assert delta.find(_kinds.ROLES, GUILD, "1") is _delta.UNTOUCHED
+    assert delta.find(_kinds.ROLES, GUILD, "1") is _changes.UNTOUCHED
 
 
 def test_changes_of_one_entity_take_one_place_and_the_last_counts() -> None:
@@ -258,7 +340,7 @@ def test_replacing_drops_what_is_not_listed_and_says_so() -> None:
     delta.replace(_kinds.ROLES, GUILD, {"5": {"id": "5"}})
     assert delta.find(_kinds.ROLES, GUILD, "5") == orjson.dumps({"id": "5"})
     assert delta.find(_kinds.ROLES, GUILD, "6") is None
-    assert delta.find(_kinds.ROLES, OTHER_GUILD, "6") is _delta.UNTOUCHED
+    assert delta.find(_kinds.ROLES, OTHER_GUILD, "6") is _changes.UNTOUCHED
 
 
 def test_emptying_a_channel_takes_those_that_were_set_in_it_and_not_those_that_left_it() -> None:
@@ -269,15 +351,15 @@ def test_emptying_a_channel_takes_those_that_were_set_in_it_and_not_those_that_l
     delta.clear_channel(_kinds.VOICE_STATES, GUILD, CHANNEL)
     assert delta.find(_kinds.VOICE_STATES, GUILD, "5") is None
     assert delta.find(_kinds.VOICE_STATES, GUILD, "6") == orjson.dumps({"channel_id": OTHER_CHANNEL})
-    assert delta.find(_kinds.VOICE_STATES, GUILD, "7") is _delta.UNKNOWN
+    assert delta.find(_kinds.VOICE_STATES, GUILD, "7") is _changes.UNKNOWN
 
 
 def test_nothing_is_certain_about_what_a_departure_may_have_taken() -> None:
     delta = deltas.new()
-    delta.departures.append(_delta.Departure(0, 1, frozenset()))
+    delta.depart(_delta.Departure(0, 1, frozenset()))
     assert delta
     assert delta.touches(_kinds.ROLES, GUILD)
-    assert delta.find(_kinds.ROLES, GUILD, "5") is _delta.UNKNOWN
+    assert delta.find(_kinds.ROLES, GUILD, "5") is _changes.UNKNOWN
 
 
 @pytest.mark.parametrize(("shard_id", "covered"), [(0, OTHER_GUILD), (1, GUILD)])
@@ -306,15 +388,68 @@ def test_a_payload_is_read_when_it_is_described_and_never_changed() -> None:
 
 
 def test_what_cannot_be_encoded_changes_nothing() -> None:
-    delta = deltas.new()
-    delta.put(_kinds.ROLES, GUILD, "5", {"id": "5"})
+    draft = _draft.Draft(deltas.PACKER)
+    with pytest.raises(TypeError):
+        draft.put(_kinds.ROLES, GUILD, "5", {"id": object()})
+
+    assert not draft.steps
+
+
+def test_what_cannot_be_encoded_in_a_list_is_left_out_alone() -> None:
+    draft, delta = _draft.Draft(deltas.PACKER), deltas.new()
+    assert draft.replace(_kinds.ROLES, GUILD, {"6": {"id": "6"}, "7": {"id": object()}, "x": {}}) == 1
+    draft.apply(delta)
+    assert len(draft.refused) == 2
+    assert delta.find(_kinds.ROLES, GUILD, "6") == orjson.dumps({"id": "6"})
+    assert delta.find(_kinds.ROLES, GUILD, "7") is None
+
+
+_ODD: typing.Final = [
+    "",
+    "abc",
+    "-1",
+    "1.5",
+    " 1",
+    "1\n",
+    "\ud800",
+    "٣",
+    "²",
+    "9" * 21,
+    "9" * 5_000,
+    "None",
+    "*",
+]
+
+
+@pytest.mark.parametrize("odd", _ODD)
+def test_an_id_that_is_none_is_refused_at_the_door(odd: str) -> None:
+    draft = _draft.Draft(deltas.PACKER)
     for describe in (
-        lambda: delta.put(_kinds.ROLES, GUILD, "5", {"id": object()}),
-        lambda: delta.replace(_kinds.ROLES, GUILD, {"6": {"id": "6"}, "7": {"id": object()}}),
+        lambda: draft.put(_kinds.ROLES, GUILD, odd, {}),
+        lambda: draft.put(_kinds.ROLES, odd, "5", {}),
+        lambda: draft.put(_kinds.MESSAGES, "", odd, {}),
+        lambda: draft.patch(_kinds.MESSAGES, "", odd, {}),
+        lambda: draft.drop(_kinds.USERS, "", odd),
+        lambda: draft.mark(_kinds.UNAVAILABLE_GUILDS, odd),
+        lambda: draft.clear(_kinds.ROLES, odd),
+        lambda: draft.clear_channel(_kinds.THREADS, GUILD, odd),
+        lambda: draft.forget_guild(_kinds.GUILDS, odd),
+        lambda: draft.replace(_kinds.ROLES, odd, {}),
+        lambda: draft.put(_kinds.THREADS, GUILD, "5", {"parent_id": odd}),
     ):
-        with pytest.raises(TypeError):
+        with pytest.raises((TypeError, ValueError)):
             describe()
 
-    assert delta.find(_kinds.ROLES, GUILD, "5") == orjson.dumps({"id": "5"})
-    assert delta.find(_kinds.ROLES, GUILD, "6") is _delta.UNTOUCHED
-    assert delta.count() == 1
+    assert not draft.steps
+
+
+@pytest.mark.parametrize("odd", ["", "x:abc", "a b", "\ud800", "é", "x" * 65, "*"])
+def test_a_code_that_is_none_is_refused_at_the_door(odd: str) -> None:
+    with pytest.raises(ValueError, match="cannot be the id of invite entries"):
+        _draft.Draft(deltas.PACKER).put(_kinds.INVITES, "", odd, {"channel_id": None})
+
+
+def test_an_entry_that_is_too_large_is_refused() -> None:
+    draft = _draft.Draft(deltas.PACKER)
+    with pytest.raises(ValueError, match="takes 5000"):
+        draft.put(_kinds.MESSAGES, "", "5", {"content": "x" * 5_000_000})

@@ -21,7 +21,7 @@ from . import _stores
 from ._application import asking_discord
 from ._client import ResourceClient
 from ._codec import Payload
-from ._delta import Delta
+from ._draft import Draft
 from ._engine import Engine
 from ._events import on
 from ._expiry import to_lifetime
@@ -53,7 +53,7 @@ class ApplicationCache(ResourceClient, abc.ApplicationCache):
         Parameters
         ----------
         expire : sake.abc.ExpireT
-            Seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever, [None][] goes back to
+            Seconds, with millisecond precision, or a time draft. Infinity and NaN mean for ever, [None][] goes back to
             the default: `default_expire` if it was given, else a week.
 
         Returns
@@ -73,7 +73,7 @@ class ApplicationCache(ResourceClient, abc.ApplicationCache):
         return self
 
     @on("READY")
-    def _plan_application_checked(self, payload: Payload, _: Delta, __: hikari.api.GatewayShard, /) -> None:
+    def _plan_application_checked(self, payload: Payload, _: Draft, __: hikari.api.GatewayShard, /) -> None:
         # This application has its id and flags only, so it is no replacement for a stored one. But it tells when the
         # bot's token is now that of another application, whose owner is not the stored one.
         if application := payload.get("application"):
@@ -149,7 +149,7 @@ class ApplicationCache(ResourceClient, abc.ApplicationCache):
         application : collections.Mapping[str, typing.Any] | hikari.Application
             The application as Discord sends it through REST, or the model that hikari made of that. It is not changed.
         expire_time : sake.abc.ExpireT
-            How long to keep it: seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever,
+            How long to keep it: seconds, with millisecond precision, or a time draft. Infinity and NaN mean for ever,
             [None][] means as long as was set by `with_application_expire`.
 
         Raises
@@ -173,7 +173,7 @@ class ApplicationCache(ResourceClient, abc.ApplicationCache):
             _stores.key_of(payload, name)
 
         lifetime = to_lifetime(expire_time, "expire_time")
-        await _stores.write(self._engine(), lambda delta: delta.put(APPLICATIONS, "", _OWN, payload, lifetime))
+        await _stores.write(self._engine(), lambda draft: draft.put(APPLICATIONS, "", _OWN, payload, lifetime))
 
     async def set_authorization_application(
         self, application: Payload | hikari.AuthorizationApplication, /, *, expire_time: abc.ExpireT = None
@@ -186,7 +186,7 @@ class ApplicationCache(ResourceClient, abc.ApplicationCache):
             The `application` of what Discord tells about an authorization, or the model that hikari made of it. It is
             not changed.
         expire_time : sake.abc.ExpireT
-            How long to keep it: seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever,
+            How long to keep it: seconds, with millisecond precision, or a time draft. Infinity and NaN mean for ever,
             [None][] means as long as was set by `with_application_expire`.
 
         Raises
@@ -207,7 +207,7 @@ class ApplicationCache(ResourceClient, abc.ApplicationCache):
 
         _stores.key_of(payload, "id")
         lifetime = to_lifetime(expire_time, "expire_time")
-        await _stores.write(self._engine(), lambda delta: delta.put(AUTHORIZATIONS, "", _OWN, payload, lifetime))
+        await _stores.write(self._engine(), lambda draft: draft.put(AUTHORIZATIONS, "", _OWN, payload, lifetime))
 
 
 async def _keep(writing: collections.Awaitable[None], /) -> None:
@@ -216,9 +216,9 @@ async def _keep(writing: collections.Awaitable[None], /) -> None:
         await writing
 
 
-def _drop(delta: Delta, /) -> None:
-    delta.drop(APPLICATIONS, "", _OWN)
-    delta.drop(AUTHORIZATIONS, "", _OWN)
+def _drop(draft: Draft, /) -> None:
+    draft.drop(APPLICATIONS, "", _OWN)
+    draft.drop(AUTHORIZATIONS, "", _OWN)
 
 
 async def _forget_others(engine: Engine, own: str, /) -> None:

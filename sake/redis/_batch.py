@@ -7,11 +7,12 @@ __all__ = ["BatchWriter"]
 
 import asyncio
 import contextlib
-import dataclasses
 import itertools
 import logging
+import re
 import time
 import typing
+import uuid
 from collections import abc as collections
 
 from sake import errors
@@ -26,6 +27,7 @@ from ._delta import Delta
 from ._keys import Keys
 from ._kinds import Kind
 from ._kinds import Shape
+from ._plan import Place
 from ._plan import Plan
 from ._plan import Share
 from ._statistics import Statistics
@@ -37,14 +39,23 @@ _LOGGER: typing.Final = logging.getLogger("sake.redis")
 _TRANSACTION_ENTRIES: typing.Final = 2_000
 """What is too large for one transaction, after an outage say, is cut between guilds at about so many entries."""
 
-_SCOPE_BYTES: typing.Final = 2_097_152
-"""The entries of one kind in one guild that take more than this are sent ahead of the transaction."""
+_TRANSACTION_BYTES: typing.Final = 1_048_576
+"""The same for the bytes of the entries."""
+
+_STAGED_BYTES: typing.Final = 2_097_152
+"""A list of one kind in one guild that takes more than this is sent ahead of the transaction that puts it in place."""
 
 _PART_BYTES: typing.Final = 262_144
 """What is sent ahead of a transaction is sent in parts of about this size."""
 
 _BREATH_SECONDS: typing.Final = 0.003
-"""After packing for so long, other tasks get their turn."""
+"""After working for so long, other tasks get their turn."""
+
+_STEPS: typing.Final = 500
+"""How many guilds are looked at between two looks at the clock."""
+
+_GUILD: typing.Final = re.compile(rb"[0-9]{1,20}")
+"""What is an id among what is stored, which others may have written."""
 
 _STAGING_LIFETIME: typing.Final = 600_000
 """Milliseconds after which the server drops a staging key whose writer died."""
@@ -53,7 +64,17 @@ _STAGING_LIFETIME: typing.Final = 600_000
 class BatchWriter:
     """Writes deltas; see [Writer][sake.redis._writer.Writer] for the parameters, and `packer` packs entries."""
 
-    __slots__ = ("_codec", "_connections", "_keys", "_layout", "_lifetimes", "_packer", "_prepared", "_statistics")
+    __slots__ = (
+        "_codec",
+        "_connections",
+        "_keys",
+        "_layout",
+        "_lifetimes",
+        "_packer",
+        "_prepared",
+        "_statistics",
+        "_token",
+    )
 
     def __init__(
         self,
@@ -73,6 +94,8 @@ class BatchWriter:
         self._packer = packer
         self._prepared: tuple[list[Delta], dict[int, Plan]] | None = None
         self._statistics = statistics
+        self._token = uuid.uuid4().hex[:8]
+        """Begins what this writer stages: another one must not write into the same key."""
 
     async def write(self, deltas: list[Delta], following: list[Delta], /) -> None:
         """Write deltas in the order they came, each in a transaction of its own. Only the first may have departures.
@@ -126,11 +149,15 @@ class BatchWriter:
 
     def _plan(self, deltas: collections.Iterable[Delta], /) -> dict[int, Plan]:
         plans: dict[int, Plan] = {}
+        now = asyncio.get_running_loop().time()
         for delta in deltas:
+            elapsed = max(int((now - delta.since) * 1_000), 0) if delta.since < now else 0
             shares: dict[int, Share] = {}
             for kind, guilds in delta.kinds.items():
-                share = shares.setdefault(self._layout[kind], [])
-                share += [(kind, guild, changes) for guild, changes in guilds.items()]
+                index = self._layout[kind]
+                if index not in shares:
+                    shares[index] = Share(delta, elapsed)
+                shares[index].places += [(kind, guild, changes) for guild, changes in guilds.items()]
             for index, share in shares.items():
                 if index not in plans:
                     plans[index] = Plan(self._keys, self._codec, self._packer, self._lifetimes, self._statistics)
@@ -148,12 +175,7 @@ class BatchWriter:
                 continue
 
             (stored,) = await self._ask(self._connections.database(index), [command])
-            for guild in (member.decode() for member in stored if member.isdigit()):
-                if any(departure.covers(guild) for departure in delta.departures):
-                    if kind.in_guild:
-                        delta.changes(kind, guild).depart()
-                    else:
-                        delta.changes(kind, "").depart_one(guild)
+            await _breathe(_depart(delta, kind, stored))
 
         delta.departures.clear()
 
@@ -163,45 +185,48 @@ class BatchWriter:
             await self._send(database, *plan.packed)
             return
 
-        has_msetex = await database.has_msetex()
         for share in plan.shares:
-            await self._write_large(database, plan, share, has_msetex=has_msetex)
+            await self._write_large(database, plan, share)
 
-    async def _write_large(self, database: Database, plan: Plan, share: Share, /, *, has_msetex: bool) -> None:
-        transaction = _transaction.Transaction(self._keys, has_msetex=has_msetex)
-        for scopes in plan.by_guild(share):
-            if transaction.entries > _TRANSACTION_ENTRIES:
-                await self._send(database, transaction.finish())
-                transaction = _transaction.Transaction(self._keys, has_msetex=has_msetex)
-            for scope in scopes:
-                await self._add(database, transaction, scope, has_msetex=has_msetex)
+    async def _write_large(self, database: Database, plan: Plan, share: Share, /) -> None:
+        large = _LargeWrite(self._keys, has_msetex=await database.has_msetex())
+        for group in plan.by_guild(share):
+            following: list[collections.Iterator[Place]] = []
+            for place in group:
+                pieces = _pieces(place)
+                await self._add(database, large, plan.settle(next(pieces), share.elapsed))
+                following.append(pieces)
+            await self._send_large(database, large, share)
+            for place in itertools.chain.from_iterable(following):
+                await self._add(database, large, plan.settle(place, share.elapsed))
+                await self._send_large(database, large, share)
 
-        await self._send(database, transaction.finish())
+        await self._send_large(database, large, share, is_last=True)
 
-    async def _add(
-        self,
-        database: Database,
-        transaction: _transaction.Transaction,
-        scope: _transaction.Scope,
-        /,
-        *,
-        has_msetex: bool,
+    async def _send_large(
+        self, database: Database, large: _LargeWrite, share: Share, /, *, is_last: bool = False
     ) -> None:
-        if scope.size() > _SCOPE_BYTES and scope.kind.channel_of is None:
-            if scope.kind.shape is Shape.STRING:
-                for part in _parts(scope.puts):
-                    ahead = _transaction.Transaction(self._keys, has_msetex=has_msetex)
-                    ahead.add(dataclasses.replace(scope, puts=part, drops=[], amends={}))
-                    await self._send(database, ahead.finish())
-                scope.puts = {}
-            elif scope.kind.shape is Shape.GUILD_HASH and scope.changes.cleared:
-                transaction.add_staged(scope, await self._stage(database, scope))
-                return
+        if is_last or large.is_full:
+            transaction, scopes = large.take()
+            await self._send(database, transaction.finish())
+            # What the server has need not be sent again if the rest fails.
+            for scope in scopes:
+                share.delta.written(scope.kind, scope.guild, scope.changes)
 
-        transaction.add(scope)
+    async def _add(self, database: Database, large: _LargeWrite, scope: _transaction.Scope, /) -> None:
+        if (
+            scope.size() > _STAGED_BYTES
+            and scope.kind.shape is Shape.GUILD_HASH
+            and scope.kind.channel_of is None
+            and scope.changes.cleared
+        ):
+            large.transaction.add_staged(scope, await self._stage(database, scope))
+        else:
+            large.transaction.add(scope)
+        large.scopes.append(scope)
 
     async def _stage(self, database: Database, scope: _transaction.Scope, /) -> str:
-        staging = f"{self._keys.in_guild(scope.kind.name, scope.guild)}:staging"
+        staging = f"{self._keys.in_guild(scope.kind.name, scope.guild)}:staging:{self._token}"
         await self._ask(database, [_wire.pack("UNLINK", staging)])
         for part in _parts(scope.puts):
             store = _wire.pack("HSET", staging, entries=part.values())
@@ -228,6 +253,47 @@ class BatchWriter:
         answers = await database.exchange(commands, len(commands))
         _check(database, answers)
         return [() if isinstance(answer, ReplyError) else answer for answer in answers]
+
+
+class _LargeWrite:
+    """What is written in several transactions, and what the next one of them has so far."""
+
+    __slots__ = ("_has_msetex", "_keys", "scopes", "transaction")
+
+    def __init__(self, keys: Keys, /, *, has_msetex: bool) -> None:
+        self._has_msetex = has_msetex
+        self._keys = keys
+        self.scopes: list[_transaction.Scope] = []
+        self.transaction = _transaction.Transaction(keys, has_msetex=has_msetex)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next transaction is to be sent."""
+        return self.transaction.entries > _TRANSACTION_ENTRIES or self.transaction.size > _TRANSACTION_BYTES
+
+    def take(self) -> tuple[_transaction.Transaction, list[_transaction.Scope]]:
+        """Return the next transaction and begin another one."""
+        taken = self.transaction, self.scopes
+        self.transaction = _transaction.Transaction(self._keys, has_msetex=self._has_msetex)
+        self.scopes = []
+        return taken
+
+
+def _pieces(place: Place, /) -> collections.Iterator[Place]:
+    kind, guild, changes = place
+    for piece in changes.pieces():
+        yield kind, guild, piece
+
+
+def _depart(delta: Delta, kind: AnyKind, stored: collections.Iterable[bytes], /) -> collections.Iterator[None]:
+    for number, guild in enumerate(member.decode() for member in stored if _GUILD.fullmatch(member)):
+        if any(departure.covers(guild) for departure in delta.departures):
+            if kind.in_guild:
+                delta.changes(kind, guild).depart()
+            else:
+                delta.changes(kind, "").depart_one(guild)
+        if number % _STEPS == 0:
+            yield
 
 
 def _gather(

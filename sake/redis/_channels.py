@@ -16,7 +16,7 @@ from sake import abc
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
-from ._delta import Delta
+from ._draft import Draft
 from ._events import on
 from ._keys import ResourceIndex
 from ._kinds import CHANNELS
@@ -45,22 +45,22 @@ class GuildChannelCache(ResourceClient, abc.RefGuildChannelCache):
         return (CHANNELS,)
 
     @on("GUILD_CREATE")
-    def _plan_channels(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        _stores.replace(delta, CHANNELS, payload, "channels")
+    def _plan_channels(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        _stores.replace(draft, CHANNELS, payload, "channels")
 
     @on("CHANNEL_CREATE", "CHANNEL_UPDATE")
-    def _plan_channel_set(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_channel_set(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         if guild := payload.get("guild_id"):
-            delta.put(CHANNELS, str(guild), str(payload["id"]), dict(payload))
+            draft.put(CHANNELS, str(guild), str(payload["id"]), dict(payload))
 
     @on("CHANNEL_DELETE")
-    def _plan_channel_deleted(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_channel_deleted(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         if guild := payload.get("guild_id"):
-            delta.drop(CHANNELS, str(guild), str(payload["id"]))
+            draft.drop(CHANNELS, str(guild), str(payload["id"]))
 
     @on("CHANNEL_PINS_UPDATE")
-    def _plan_channel_pins(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        _plan_pins(CHANNELS, payload, delta)
+    def _plan_channel_pins(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        _plan_pins(CHANNELS, payload, draft)
 
     @typing_extensions.override
     async def clear_guild_channels(self) -> None:
@@ -120,7 +120,7 @@ class GuildChannelCache(ResourceClient, abc.RefGuildChannelCache):
             If the server is away. The guild channel is kept and will be written.
         """
         guild, entity = _stores.key_of(payload, "guild_id"), _stores.key_of(payload, "id")
-        await _stores.write(self._engine(), lambda delta: delta.put(CHANNELS, guild, entity, dict(payload)))
+        await _stores.write(self._engine(), lambda draft: draft.put(CHANNELS, guild, entity, dict(payload)))
 
 
 class ThreadCache(ResourceClient, abc.RefThreadCache):
@@ -144,59 +144,52 @@ class ThreadCache(ResourceClient, abc.RefThreadCache):
         return (THREADS,)
 
     @on("GUILD_CREATE")
-    def _plan_threads(self, payload: Payload, delta: Delta, shard: hikari.api.GatewayShard, /) -> None:
+    def _plan_threads(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
         if (threads := payload.get("threads")) is not None:
             own = _own_id(shard)
-            delta.replace(
-                THREADS,
-                str(payload["id"]),
-                {str(thread["id"]): _with_own_member(thread, thread.get("member"), own) for thread in threads},
-            )
+            completed = [_with_own_member(thread, thread.get("member"), own) for thread in threads]
+            draft.replace_list(THREADS, str(payload["id"]), completed)
 
     @on("THREAD_CREATE")
-    def _plan_thread_set(self, payload: Payload, delta: Delta, shard: hikari.api.GatewayShard, /) -> None:
+    def _plan_thread_set(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
         thread = _with_own_member(payload, payload.get("member"), _own_id(shard))
-        delta.put(THREADS, str(payload["guild_id"]), str(payload["id"]), thread)
+        draft.put(THREADS, str(payload["guild_id"]), str(payload["id"]), thread)
 
     @on("THREAD_UPDATE")
-    def _plan_thread_update(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        delta.patch(THREADS, str(payload["guild_id"]), str(payload["id"]), payload, payload)
+    def _plan_thread_update(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        draft.patch(THREADS, str(payload["guild_id"]), str(payload["id"]), payload, payload)
 
     @on("THREAD_DELETE")
-    def _plan_thread_deleted(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        delta.drop(THREADS, str(payload["guild_id"]), str(payload["id"]))
+    def _plan_thread_deleted(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        draft.drop(THREADS, str(payload["guild_id"]), str(payload["id"]))
 
     @on("THREAD_LIST_SYNC")
-    def _plan_threads_synced(self, payload: Payload, delta: Delta, shard: hikari.api.GatewayShard, /) -> None:
+    def _plan_threads_synced(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
         guild, own = str(payload["guild_id"]), _own_id(shard)
         members = {str(member["id"]): member for member in payload.get("members") or ()}
-        threads = {
-            str(thread["id"]): _with_own_member(thread, members.get(str(thread["id"])), own)
-            for thread in payload["threads"]
-        }
+        threads = [_with_own_member(thread, members.get(str(thread.get("id"))), own) for thread in payload["threads"]]
         channels = payload.get("channel_ids")
         if not channels:
-            delta.replace(THREADS, guild, threads)
+            draft.replace_list(THREADS, guild, threads)
             return
 
         for channel in channels:
-            delta.clear_channel(THREADS, guild, str(channel))
-        for thread, completed in threads.items():
-            delta.put(THREADS, guild, thread, completed)
+            draft.clear_channel(THREADS, guild, str(channel))
+        draft.put_list(THREADS, guild, threads)
 
     @on("THREAD_MEMBERS_UPDATE")
-    def _plan_thread_members(self, payload: Payload, delta: Delta, shard: hikari.api.GatewayShard, /) -> None:
+    def _plan_thread_members(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
         if _own_id(shard) in map(str, payload.get("removed_member_ids") or ()):
-            delta.drop(THREADS, str(payload["guild_id"]), str(payload["id"]))
+            draft.drop(THREADS, str(payload["guild_id"]), str(payload["id"]))
 
     @on("THREAD_MEMBER_UPDATE")
-    def _plan_own_thread_member(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_own_thread_member(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         member = {name: value for name, value in payload.items() if name != "guild_id"}
-        delta.patch(THREADS, str(payload["guild_id"]), str(payload["id"]), {"member": member})
+        draft.patch(THREADS, str(payload["guild_id"]), str(payload["id"]), {"member": member})
 
     @on("CHANNEL_PINS_UPDATE")
-    def _plan_thread_pins(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        _plan_pins(THREADS, payload, delta)
+    def _plan_thread_pins(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        _plan_pins(THREADS, payload, draft)
 
     @typing_extensions.override
     async def clear_threads(self) -> None:
@@ -266,13 +259,13 @@ class ThreadCache(ResourceClient, abc.RefThreadCache):
             If the server is away. The thread is kept and will be written.
         """
         guild, entity = _stores.key_of(payload, "guild_id"), _stores.key_of(payload, "id")
-        await _stores.write(self._engine(), lambda delta: delta.put(THREADS, guild, entity, dict(payload)))
+        await _stores.write(self._engine(), lambda draft: draft.put(THREADS, guild, entity, dict(payload)))
 
 
-def _plan_pins(kind: Kind[typing.Any], payload: Payload, delta: Delta, /) -> None:
+def _plan_pins(kind: Kind[typing.Any], payload: Payload, draft: Draft, /) -> None:
     if guild := payload.get("guild_id"):
         pinned = {"last_pin_timestamp": payload.get("last_pin_timestamp")}
-        delta.patch(kind, str(guild), str(payload["channel_id"]), pinned)
+        draft.patch(kind, str(guild), str(payload["channel_id"]), pinned)
 
 
 def _own_id(shard: hikari.api.GatewayShard, /) -> str:
@@ -283,4 +276,4 @@ def _with_own_member(thread: Payload, member: Payload | None, own: str, /) -> di
     if member is None:
         return dict(thread)
 
-    return {**thread, "member": {"id": thread["id"], "user_id": own, **member}}
+    return {**thread, "member": {"id": thread.get("id"), "user_id": own, **member}}

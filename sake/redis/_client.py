@@ -24,7 +24,7 @@ from . import _membership
 from . import _stores
 from ._codec import Codec
 from ._codec import Payload
-from ._delta import Delta
+from ._draft import Draft
 from ._engine import Engine
 from ._expiry import DEFAULT_SLOW_EXPIRE
 from ._expiry import to_milliseconds
@@ -84,7 +84,7 @@ class ResourceClient(abc.Resource):
         Settings of the resources, such as their lifetimes. It is kept as it is, so clients may share one.
     default_expire : sake.abc.ExpireT
         How long users, messages, invites that never expire, direct message channels and the application are kept where
-        no lifetime of their own was set: seconds or a time delta. [None][], infinity and NaN mean for ever. Unless
+        no lifetime of their own was set: seconds or a time draft. [None][], infinity and NaN mean for ever. Unless
         given, users are kept for `DEFAULT_EXPIRE`, messages for `DEFAULT_FAST_EXPIRE`, invites for
         `DEFAULT_INVITE_EXPIRE`, the others for `DEFAULT_SLOW_EXPIRE`.
     event_managed : bool
@@ -205,6 +205,9 @@ class ResourceClient(abc.Resource):
 
     def _prepare(self) -> None:
         """Make what a class keeps for itself: called once, when all settings are known."""
+
+    def _given_up(self, guilds: collections.Set[str], /) -> None:
+        """Take note that changes of these guilds were given up, so that what is stored of them is not true any more."""
 
     @classmethod
     def index(cls) -> collections.Sequence[ResourceIndex]:
@@ -481,6 +484,7 @@ class ResourceClient(abc.Resource):
             factory=self._app.entity_factory,
             statistics=self._statistics,
             server=server,
+            on_given_up=self._given_up,
         )
 
     def _all_kinds(self) -> list[AnyKind]:
@@ -523,6 +527,6 @@ class ResourceClient(abc.Resource):
     async def _on_stopping(self, _: hikari.StoppingEvent, /) -> None:
         await self.close()
 
-    def _put_user(self, delta: Delta, user: Payload | None, /) -> None:
+    def _put_user(self, draft: Draft, user: Payload | None, /) -> None:
         if _kinds.USERS in self._engine().layout:
-            _stores.put_user(delta, user)
+            _stores.put_user(draft, user)

@@ -53,6 +53,15 @@ class Codec:
             error_message = f"The entry {key} holds {len(data)} bytes that cannot be decoded: {exc}"
             raise errors.InvalidDataFound(error_message, exception=exc) from exc
 
+    def overlay(self, parts: collections.Iterable[bytes], key: str, /) -> dict[str, typing.Any]:
+        """Decode stored bytes and partial payloads, and lay each over those before it; raises as `load` does."""
+        whole: dict[str, typing.Any] = {}
+        for part in parts:
+            # What somebody else wrote may be a list.
+            whole = {**whole, **self.load(part, key)}
+
+        return whole
+
     def build(self, builder: collections.Callable[[Payload], _T], data: bytes, key: str, /) -> _T:
         """Decode stored bytes and make a model of them; `key` names the entry in the error.
 

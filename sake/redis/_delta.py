@@ -3,60 +3,34 @@
 
 from __future__ import annotations
 
-__all__ = ["UNKNOWN", "UNTOUCHED", "Changes", "Delta", "Departure", "Lookup", "Patch"]
+__all__ = ["Delta", "Departure"]
 
 import dataclasses
-import enum
+import math
 import typing
 from collections import abc as collections
 
-from ._codec import Payload
+from ._changes import ENTRY_COST
+from ._changes import UNKNOWN
+from ._changes import UNTOUCHED
+from ._changes import Changes
+from ._changes import Entry
+from ._changes import Lookup
+from ._changes import Patch
+from ._changes import size_of
+from ._kinds import COMPLETE_MEMBER_LISTS
+from ._kinds import GUILDS
+from ._kinds import MEMBERS
+from ._kinds import STALE_GUILDS
 from ._kinds import Kind
-from ._wire import Packer
-from ._wire import bulk
+from ._kinds import Shape
+from ._wire import MARK
 from ._wire import data_of
 
 AnyKind = Kind[typing.Any]
 
-_Payloads = collections.Mapping[str, dict[str, typing.Any]]
-
-_ENTRY_COST: typing.Final = 200
-"""About what Python spends on an entry besides its bytes: its id, its slots in two dictionaries."""
-
-_MARK: typing.Final = bulk(b"") + bulk(b"")
-"""The entry of a kind without payloads."""
-
-_PATCH_COST: typing.Final = 4_000
-"""About what a partial payload takes while it waits as Python objects."""
-
-
-class Lookup(enum.Enum):
-    """What a delta says of an entity that it does not hold itself."""
-
-    UNTOUCHED = enum.auto()
-    """Nothing: the stored state counts."""
-
-    UNKNOWN = enum.auto()
-    """It changes it, but only the server can tell into what."""
-
-
-UNTOUCHED: typing.Final = Lookup.UNTOUCHED
-UNKNOWN: typing.Final = Lookup.UNKNOWN
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Patch:
-    """Fields to lay over a payload that exists, and what to store when there is none."""
-
-    over: Payload
-    otherwise: Payload | None = None
-    base: bytes | Lookup | None = UNKNOWN
-    """The payload to lay them over, [None][] where there is none; read before writing where it is not known."""
-
-    def then(self, later: Patch, /) -> Patch:
-        """Return the patch that has the effect of this one followed by `later`."""
-        otherwise = later.otherwise if self.otherwise is None else {**self.otherwise, **later.over}
-        return Patch({**self.over, **later.over}, otherwise, self.base)
+_OWNER_COST: typing.Final = 150
+"""About what Python spends on an owner."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,134 +46,16 @@ class Departure:
         return guild not in self.guilds and (int(guild) >> 22) % self.shard_count == self.shard_id
 
 
-class Changes:
-    """What changes among the entities of one kind in one guild (or among all, where the kind has no guilds).
+class Delta:
+    """What a run of events changes. Later changes of an entity replace earlier ones."""
 
-    The order of effect is: `cleared`, then `cleared_channels`, then `entries`.
-    """
-
-    __slots__ = ("channels", "cleared", "cleared_channels", "entries", "is_plain", "lifetimes")
+    __slots__ = ("departures", "is_alone", "kinds", "owners", "parts", "since", "size")
 
     def __init__(self) -> None:
-        self.cleared: bool = False
-        self.cleared_channels: set[str] = set()
-        self.entries: dict[str, bytes | Patch | None] = {}
-        """Entity id → packed entry, patch, or [None][] where the entity is deleted."""
-        self.is_plain: bool = True
-        """Whether all entries are packed: nothing is deleted or patched."""
-        self.channels: dict[str, str | None] = {}
-        self.lifetimes: dict[str, int] = {}
-
-    def find(self, entity: str, /) -> bytes | Patch | Lookup | None:
-        """Return the entity's new entry or patch, [None][] if it is deleted, or what is known of it."""
-        found = self.entries.get(entity, UNTOUCHED)
-        if found is not UNTOUCHED:
-            return found
-
-        if self.cleared:
-            return None
-
-        return UNKNOWN if self.cleared_channels else UNTOUCHED
-
-    def only(self, entity: str, /) -> Changes:
-        """Return what this says of one entity."""
-        alone = Changes()
-        alone.entries[entity] = self.entries[entity]
-        alone.is_plain = self.is_plain
-        return alone
-
-    def clear(self) -> None:
-        """Forget all that was said before: everything stored goes."""
-        self.cleared = True
-        self.cleared_channels.clear()
-        self.entries.clear()
-        self.channels.clear()
-        self.lifetimes.clear()
-
-    def clear_channel(self, channel: str, /) -> None:
-        """Drop the entities that are in a channel."""
-        for entity in [entity for entity, place in self.channels.items() if place == channel]:
-            self.drop(entity)
-
-        if not self.cleared:
-            self.cleared_channels.add(channel)
-
-    def drop(self, entity: str, /) -> None:
-        """Drop one entity."""
-        self.is_plain = False
-        self.entries[entity] = None
-        self.channels.pop(entity, None)
-        self.lifetimes.pop(entity, None)
-
-    def patch(self, entity: str, patch: Patch, /) -> None:
-        """Lay fields over one entity."""
-        self.is_plain = False
-        before = self.find(entity)
-        if isinstance(before, Patch):
-            self.entries[entity] = before.then(patch)
-        elif isinstance(before, bytes):
-            self.entries[entity] = dataclasses.replace(patch, base=data_of(before))
-        elif before is not None:
-            self.entries[entity] = patch
-        elif patch.otherwise is not None:
-            self.entries[entity] = dataclasses.replace(patch, base=None)
-
-    def depart(self) -> None:
-        """Let everything stored be gone before the first of these changes."""
-        self.cleared = True
-        for entity, entry in self.entries.items():
-            if isinstance(entry, Patch) and entry.base is UNKNOWN:
-                self.entries[entity] = dataclasses.replace(entry, base=None)
-
-    def depart_one(self, entity: str, /) -> None:
-        """Let one stored entity be gone before the first of these changes."""
-        entry = self.entries.get(entity, UNTOUCHED)
-        if not isinstance(entry, Patch):
-            if entry is UNTOUCHED:
-                self.drop(entity)
-        elif entry.base is UNKNOWN and entry.otherwise is None:
-            self.drop(entity)
-        elif entry.base is UNKNOWN:
-            self.entries[entity] = dataclasses.replace(entry, base=None)
-
-    def then(self, later: Changes, /) -> None:
-        """Add the effect of `later`, which came after this."""
-        if later.cleared:
-            self.clear()
-
-        for channel in later.cleared_channels:
-            self.clear_channel(channel)
-
-        for entity, entry in later.entries.items():
-            if entry is None:
-                self.drop(entity)
-            elif isinstance(entry, Patch) and entry.base is UNKNOWN:
-                self.patch(entity, entry)
-            else:
-                self.drop(entity)
-                self.entries[entity] = entry
-                self.is_plain = False
-
-        self.channels.update(later.channels)
-        self.lifetimes.update(later.lifetimes)
-
-
-class Delta:
-    """What a run of events changes. Later changes of an entity replace earlier ones.
-
-    Parameters
-    ----------
-    packer
-        Packs entries.
-    """
-
-    __slots__ = ("_pack", "_pack_all", "departures", "kinds", "owners", "parts", "since", "size")
-
-    def __init__(self, packer: Packer, /) -> None:
-        self._pack = packer.pack
-        self._pack_all = packer.pack_all
         self.departures: list[Departure] = []
-        """Applied before everything else."""
+        """Applied before everything else; one for each shard at most."""
+        self.is_alone: bool = False
+        """Whether it is written by itself, since something that was written with it went wrong."""
         self.kinds: dict[AnyKind, dict[str, Changes]] = {}
         """Kind → guild id ("" where the kind has none) → changes."""
         self.owners: dict[tuple[AnyKind, str], str] = {}
@@ -208,7 +64,7 @@ class Delta:
         """How many deltas this one is made of."""
         self.size: int = 0
         """About how many bytes of memory this takes."""
-        self.since: float = 0.0
+        self.since: float = math.inf
         """When the first change came, by the event loop's clock."""
 
     def __bool__(self) -> bool:
@@ -219,72 +75,76 @@ class Delta:
         try:
             return self.kinds[kind][guild]
         except KeyError:
-            self.size += _ENTRY_COST
+            self.size += ENTRY_COST
             changes = self.kinds.setdefault(kind, {})[guild] = Changes()
             return changes
 
     def put(
-        self, kind: AnyKind, guild: str, entity: str, payload: dict[str, typing.Any], lifetime: int | None = None, /
+        self, kind: AnyKind, guild: str, entity: str, entry: bytes, channel: str | None, lifetime: int | None, /
     ) -> None:
         """Set one entity; a `lifetime` in milliseconds takes the place of the kind's own, 0 stands for none."""
-        entry = self._pack(kind, entity, payload)
         try:
             changes = self.kinds[kind][guild]
         except KeyError:
             changes = self.changes(kind, guild)
 
         changes.entries[entity] = entry
-        self.size += len(entry) + _ENTRY_COST
+        self.size += len(entry) + ENTRY_COST
         if kind.channel_of is not None:
-            changes.channels[entity] = kind.channel_of(payload)
+            changes.channels[entity] = channel
         if kind.owned:
-            self.owners[kind, entity] = guild
+            self._own(kind, guild, entity)
+        if changes.delays:
+            changes.delays.pop(entity, None)
         if lifetime is not None:
             changes.lifetimes[entity] = lifetime
         elif changes.lifetimes:
             changes.lifetimes.pop(entity, None)
 
-    def put_all(self, kind: AnyKind, guild: str, payloads: _Payloads, /, *, alone: bool = False) -> None:
-        """Set these entities, by id; if `alone`, drop all others of the kind in the guild."""
-        entries = self._pack_all(kind, payloads)
-        channels: dict[str, str | None] = {}
-        if kind.channel_of is not None:
-            channels = {entity: kind.channel_of(payload) for entity, payload in payloads.items()}
-
+    def put_all(
+        self,
+        kind: AnyKind,
+        guild: str,
+        entries: dict[str, bytes],
+        channels: dict[str, str | None] | None,
+        alone: bool,
+        /,
+    ) -> None:
+        """Set entities; if `alone`, drop all others of the kind in the guild."""
         changes = self.changes(kind, guild)
         if alone:
             changes.clear()
         changes.entries.update(entries)
-        changes.channels.update(channels)
-        for entity in entries if changes.lifetimes else ():
-            changes.lifetimes.pop(entity, None)
-        self.size += sum(map(len, entries.values())) + _ENTRY_COST * len(entries)
-        if kind.owned:
-            self.owners.update({(kind, entity): guild for entity in entries})
+        if channels is not None:
+            changes.channels.update(channels)
+        for dated in (changes.lifetimes, changes.delays):
+            for entity in entries if dated else ():
+                dated.pop(entity, None)
+        self.size += sum(map(len, entries.values())) + ENTRY_COST * len(entries)
+        for entity in entries if kind.owned else ():
+            self._own(kind, guild, entity)
 
-    def replace(self, kind: AnyKind, guild: str, payloads: _Payloads, /) -> None:
-        """Set these entities, by id, and drop all others of the kind in the guild."""
-        self.put_all(kind, guild, payloads, alone=True)
-
-    def patch(self, kind: AnyKind, guild: str, entity: str, over: Payload, otherwise: Payload | None = None, /) -> None:
-        """Lay the fields of `over` over one entity; where there is none, set `otherwise` or leave it so."""
+    def patch(
+        self, kind: AnyKind, guild: str, entity: str, patch: Patch, channel: str | None, lifetime: int | None, /
+    ) -> None:
+        """Lay fields over one entity; a `lifetime` in milliseconds takes the place of what it has left."""
         changes = self.changes(kind, guild)
-        changes.patch(entity, Patch(over, otherwise))
-        self.size += _PATCH_COST
-        if kind.channel_of is not None and otherwise is not None:
-            changes.channels[entity] = kind.channel_of(otherwise)
+        changes.patch(entity, patch)
+        self.size += ENTRY_COST + size_of(patch)
+        if channel is not None:
+            changes.channels[entity] = channel
         if kind.owned:
-            self.owners[kind, entity] = guild
+            self._own(kind, guild, entity)
+        if lifetime is not None and entity in changes.entries:
+            changes.lifetimes[entity] = lifetime
+            changes.delays.pop(entity, None)
 
     def drop(self, kind: AnyKind, guild: str, entity: str, /) -> None:
         """Delete one entity."""
         self.changes(kind, guild).drop(entity)
-        self.size += _ENTRY_COST
-
-    def mark(self, kind: AnyKind, entity: str, /) -> None:
-        """Put an id into the set of a kind without payloads; `drop` takes it out."""
-        self.changes(kind, "").entries[entity] = _MARK
-        self.size += _ENTRY_COST
+        self.size += ENTRY_COST
+        if kind.owned:
+            self.owners.pop((kind, entity), None)
 
     def clear(self, kind: AnyKind, guild: str, /) -> None:
         """Delete all entities of a kind in a guild."""
@@ -293,16 +153,21 @@ class Delta:
     def clear_channel(self, kind: AnyKind, guild: str, channel: str, /) -> None:
         """Delete all entities of a kind that are in one channel of a guild."""
         self.changes(kind, guild).clear_channel(channel)
-        self.size += _ENTRY_COST
+        self.size += ENTRY_COST
 
-    def forget_guild(self, kind: AnyKind, guild: str, /) -> None:
-        """Delete what a kind holds of a guild that the bot left."""
-        if kind.in_guild:
-            self.clear(kind, guild)
-        else:
-            self.drop(kind, "", guild)
+    def depart(self, departure: Departure, /) -> None:
+        """Remove, before everything else, the guilds that a shard does not have any more."""
+        for number, known in enumerate(self.departures):
+            if (known.shard_id, known.shard_count) == (departure.shard_id, departure.shard_count):
+                # Gone is what it did not have at one time or the other.
+                both = known.guilds & departure.guilds
+                self.departures[number] = Departure(known.shard_id, known.shard_count, both)
+                return
 
-    def find(self, kind: AnyKind, guild: str, entity: str, /) -> bytes | Patch | Lookup | None:
+        self.departures.append(departure)
+        self.size += ENTRY_COST * (1 + len(departure.guilds))
+
+    def find(self, kind: AnyKind, guild: str, entity: str, /) -> Entry | Lookup:
         """Return an entity's new bytes or patch, [None][] if it is deleted, or what is known of it."""
         changes = self.kinds.get(kind, {}).get(guild)
         found = UNTOUCHED if changes is None else changes.find(entity)
@@ -310,6 +175,16 @@ class Delta:
             return data_of(found)
 
         return UNKNOWN if found is UNTOUCHED and self.departures else found
+
+    def end_of(self, kind: AnyKind, guild: str, entity: str, lifetime: int, /) -> float:
+        """Return when an entity that is set here expires, by the event loop's clock; `lifetime` is its kind's."""
+        changes = self.kinds.get(kind, {}).get(guild) or Changes()
+        entry = changes.entries.get(entity)
+        if isinstance(entry, Patch) and entry.base is UNKNOWN and entry.otherwise is None:
+            # What it has left, which only the server knows.
+            lifetime = 0
+        lifetime = changes.lifetimes.get(entity, lifetime)
+        return self.since + (lifetime + changes.delays.get(entity, 0)) / 1_000 if lifetime and entry else math.inf
 
     def touches(self, kind: AnyKind, guild: str | None = None, /) -> bool:
         """Return whether anything of this kind (in this guild) changes."""
@@ -323,16 +198,66 @@ class Delta:
         for departure in later.departures:
             self._depart(departure, kinds)
 
+        delay = max(int((later.since - self.since) * 1_000), 0) if self and later.since < math.inf else 0
         for kind, scopes in later.kinds.items():
             for guild, changes in scopes.items():
-                self.changes(kind, guild).then(changes)
+                self.changes(kind, guild).then(changes, delay if kind.lifetime is not None else 0)
 
         self.owners.update(later.owners)
         self.parts += later.parts
         self.size += later.size
+        self.since = min(self.since, later.since)
+
+    def split(self) -> collections.Iterator[Delta]:
+        """Cut this into deltas of one kind in one guild each, which are written alone."""
+        pieces: list[Delta] = [Delta() for _ in self.departures[:1]]
+        for piece in pieces:
+            piece.departures = self.departures
+        for kind, scopes in self.kinds.items():
+            for guild, changes in scopes.items():
+                piece = Delta()
+                piece.kinds = {kind: {guild: changes}}
+                pieces.append(piece)
+
+        for piece in pieces:
+            piece.is_alone, piece.parts, piece.since = True, 0, self.since
+            piece.measure()
+        pieces[-1].parts = self.parts
+        yield from pieces
+
+    def removals(self) -> Delta:
+        """Return what only takes away, which a server that is full can still do."""
+        delta = Delta()
+        for kind, scopes in self.kinds.items():
+            for guild, changes in scopes.items():
+                if changes.cleared and not changes.entries:
+                    delta.clear(kind, guild)
+                for entity, entry in () if changes.cleared else changes.entries.items():
+                    if entry is None:
+                        delta.drop(kind, guild, entity)
+
+        return delta
+
+    def written(self, kind: AnyKind, guild: str, changes: Changes, /) -> None:
+        """Forget changes that the server has taken, all or a part of those of one kind in one guild."""
+        known = self.kinds.get(kind, {}).get(guild)
+        if known is None:
+            return
+
+        if known is not changes:
+            known.cleared_channels -= changes.cleared_channels
+            for entity in changes.entries:
+                if known.entries.get(entity, UNTOUCHED) is changes.entries[entity]:
+                    known.forget(entity)
+        if known is changes or not (known.entries or known.cleared or known.cleared_channels):
+            del self.kinds[kind][guild]
+
+    def _own(self, kind: AnyKind, guild: str, entity: str, /) -> None:
+        self.owners[kind, entity] = guild
+        self.size += _OWNER_COST
 
     def _depart(self, departure: Departure, kinds: collections.Iterable[AnyKind], /) -> None:
-        self.departures.append(departure)
+        self.depart(departure)
         for kind in kinds:
             if kind.in_guild:
                 for guild in [guild for guild in self.kinds.get(kind, ()) if guild and departure.covers(guild)]:
@@ -343,13 +268,16 @@ class Delta:
 
     def measure(self) -> None:
         """Set `size` anew, which only grows while changes replace each other."""
-        size = 0
+        self.owners = {
+            (kind, entity): guild
+            for (kind, entity), guild in self.owners.items()
+            if isinstance(self.kinds.get(kind, {}).get(guild, Changes()).entries.get(entity), (bytes, Patch))
+        }
+        self.size = _OWNER_COST * len(self.owners)
+        self.size += sum(ENTRY_COST * (1 + len(departure.guilds)) for departure in self.departures)
         for scopes in self.kinds.values():
             for changes in scopes.values():
-                size += _ENTRY_COST * (1 + len(changes.entries) + len(changes.cleared_channels))
-                size += sum(map(_size_of, changes.entries.values()))
-
-        self.size = size
+                self.size += ENTRY_COST * (1 + len(changes.entries) + len(changes.cleared_channels)) + changes.size()
 
     def count(self) -> int:
         """Return how many changes this holds."""
@@ -359,26 +287,66 @@ class Delta:
             for changes in scopes.values()
         )
 
-    def shrink(self, size: int, /) -> int:
-        """Give up the oldest entries, until at most `size` bytes are left; return how many that were.
+    def give_up(self, size: int, kinds: collections.Container[AnyKind], /) -> tuple[int, set[str]]:
+        """Give up the oldest changes, until at most `size` bytes are left; return how many, and of which guilds.
 
+        What is set in a guild is given up whole, lists with all that they replace, so that the older ones stay. Such a
+        guild is marked as stale, where `kinds` know of that, and its member list is not called complete any more.
         Deletions are given up last, since they take little and leave something wrong behind.
         """
-        dropped = 0
+        self.measure()
+        given_up, guilds, without_members = 0, set[str](), set[str]()
+        for guild in list(dict.fromkeys(guild for scopes in self.kinds.values() for guild in scopes if guild)):
+            for kind in list(self.kinds) if self.size > size else ():
+                if count := self._give_up_scope(kind, guild):
+                    given_up += count
+                    guilds.add(guild)
+                    without_members |= {guild} if kind is MEMBERS else set()
+
         for is_deletion in (False, True):
-            for scopes in self.kinds.values():
-                for changes in scopes.values():
-                    for entity in [e for e, entry in changes.entries.items() if (entry is None) == is_deletion]:
-                        if self.size <= size:
-                            return dropped
-                        self.size -= _ENTRY_COST + _size_of(changes.entries.pop(entity))
-                        dropped += 1
+            for kind, guild, entity in self._entries(is_deletion=is_deletion):
+                if self.size <= size:
+                    break
+                self._give_up_entry(kind, guild, entity)
+                given_up += 1
+                guilds |= {entity} if kind is GUILDS else {guild} if guild else set()
 
-        return dropped
+        for guild in guilds if STALE_GUILDS in kinds else ():
+            self.put(STALE_GUILDS, "", guild, MARK, None, None)
+        for guild in without_members if COMPLETE_MEMBER_LISTS in kinds else ():
+            self.drop(COMPLETE_MEMBER_LISTS, "", guild)
+        return given_up, guilds
 
+    def _give_up_scope(self, kind: AnyKind, guild: str, /) -> int:
+        changes = self.kinds[kind].get(guild)
+        given_up = [] if changes is None else [entity for entity, entry in changes.entries.items() if entry is not None]
+        for entity in given_up:
+            self._give_up_entry(kind, guild, entity)
+        if changes is not None and given_up and changes.cleared:
+            # The list that was to take its place is gone: the older one stays.
+            changes.cleared = False
+            if not changes.entries:
+                del self.kinds[kind][guild]
 
-def _size_of(entry: bytes | Patch | None, /) -> int:
-    if isinstance(entry, Patch):
-        return _PATCH_COST + (len(entry.base) if isinstance(entry.base, bytes) else 0)
+        return len(given_up)
 
-    return len(entry or b"")
+    def _entries(self, *, is_deletion: bool) -> list[tuple[AnyKind, str, str]]:
+        return [
+            (kind, guild, entity)
+            for kind, scopes in self.kinds.items()
+            if kind.shape is not Shape.SET
+            for guild, changes in scopes.items()
+            for entity, entry in changes.entries.items()
+            if (entry is None) == is_deletion and (is_deletion or not guild)
+        ]
+
+    def _give_up_entry(self, kind: AnyKind, guild: str, entity: str, /) -> None:
+        changes = self.kinds[kind][guild]
+        entry = changes.forget(entity)
+        self.size -= ENTRY_COST + size_of(entry)
+        if kind.owned and self.owners.pop((kind, entity), "") == guild:
+            self.size -= _OWNER_COST
+        if isinstance(entry, Patch) and not guild and kind is not GUILDS:
+            # What is stored is not true any more: rather nothing than that.
+            changes.drop(entity)
+            self.size += ENTRY_COST

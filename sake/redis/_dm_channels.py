@@ -21,7 +21,7 @@ from ._application import asking_discord
 from ._client import ResourceClient
 from ._codec import Payload
 from ._codec import nested
-from ._delta import Delta
+from ._draft import Draft
 from ._events import on
 from ._expiry import to_lifetime
 from ._keys import ResourceIndex
@@ -53,7 +53,7 @@ class DMChannelCache(ResourceClient, abc.DMChannelCache):
         Parameters
         ----------
         expire : sake.abc.ExpireT
-            Seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever, [None][] goes back to
+            Seconds, with millisecond precision, or a time draft. Infinity and NaN mean for ever, [None][] goes back to
             the default: `default_expire` if it was given, else a week.
 
         Returns
@@ -73,11 +73,11 @@ class DMChannelCache(ResourceClient, abc.DMChannelCache):
         return self
 
     @on("INTERACTION_CREATE")
-    def _plan_dm_channel(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_dm_channel(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         channel, user = nested(payload, "channel"), nested(payload, "user")
         is_own = channel.get("type") == hikari.ChannelType.DM and payload.get("context", _BOT_DM) == _BOT_DM
         if is_own and _stores.is_complete_user(user):
-            _put(delta, {**channel, "recipients": [user]})
+            _put(draft, {**channel, "recipients": [user]})
 
     @typing_extensions.override
     async def clear_dm_channels(self) -> None:
@@ -95,10 +95,10 @@ class DMChannelCache(ResourceClient, abc.DMChannelCache):
         with contextlib.suppress(errors.InvalidDataFound):
             users.append(_user_of(engine.codec.load(data, f"{DM_CHANNELS.name} {channel}")))
 
-        def describe(delta: Delta) -> None:
-            delta.drop(DM_CHANNELS, "", channel)
+        def describe(draft: Draft) -> None:
+            draft.drop(DM_CHANNELS, "", channel)
             for user in users:
-                delta.drop(DM_CHANNELS_BY_USER, "", user)
+                draft.drop(DM_CHANNELS_BY_USER, "", user)
 
         await _stores.write(engine, describe)
 
@@ -158,7 +158,7 @@ class DMChannelCache(ResourceClient, abc.DMChannelCache):
         channel : collections.Mapping[str, typing.Any] | hikari.DMChannel
             The channel as Discord sends it through REST, or the model that hikari made of that. It is not changed.
         expire_time : sake.abc.ExpireT
-            How long to keep it: seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever,
+            How long to keep it: seconds, with millisecond precision, or a time draft. Infinity and NaN mean for ever,
             [None][] means as long as all direct message channels.
 
         Raises
@@ -181,13 +181,13 @@ class DMChannelCache(ResourceClient, abc.DMChannelCache):
         _stores.key_of(payload, "recipients")
         _stores.key_of(payload["recipients"][0], "id")
         lifetime = to_lifetime(expire_time, "expire_time")
-        await _stores.write(self._engine(), lambda delta: _put(delta, payload, lifetime))
+        await _stores.write(self._engine(), lambda draft: _put(draft, payload, lifetime))
 
 
-def _put(delta: Delta, channel: dict[str, typing.Any], lifetime: int | None = None, /) -> None:
+def _put(draft: Draft, channel: dict[str, typing.Any], lifetime: int | None = None, /) -> None:
     entity = str(channel["id"])
-    delta.put(DM_CHANNELS, "", entity, channel, lifetime)
-    delta.put(DM_CHANNELS_BY_USER, "", _user_of(channel), {"id": entity}, lifetime)
+    draft.put(DM_CHANNELS, "", entity, channel, lifetime)
+    draft.put(DM_CHANNELS_BY_USER, "", _user_of(channel), {"id": entity}, lifetime)
 
 
 def _user_of(channel: Payload, /) -> str:

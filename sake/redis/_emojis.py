@@ -16,7 +16,7 @@ from sake import abc
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
-from ._delta import Delta
+from ._draft import Draft
 from ._events import on
 from ._keys import ResourceIndex
 from ._kinds import EMOJIS
@@ -44,12 +44,12 @@ class EmojiCache(ResourceClient, abc.RefEmojiCache):
         return (EMOJIS,)
 
     @on("GUILD_CREATE", "GUILD_UPDATE")
-    def _plan_emojis(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        _stores.replace(delta, EMOJIS, payload, "emojis")
+    def _plan_emojis(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        _stores.replace(draft, EMOJIS, payload, "emojis")
 
     @on("GUILD_EMOJIS_UPDATE")
-    def _plan_emojis_update(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        _stores.replace(delta, EMOJIS, payload, "emojis", "guild_id")
+    def _plan_emojis_update(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        _stores.replace(draft, EMOJIS, payload, "emojis", "guild_id")
 
     @typing_extensions.override
     async def clear_emojis(self) -> None:
@@ -112,9 +112,9 @@ class EmojiCache(ResourceClient, abc.RefEmojiCache):
         """
         guild, entity = _stores.text(guild_id), _stores.key_of(payload, "id")
 
-        def describe(delta: Delta) -> None:
-            delta.put(EMOJIS, guild, entity, dict(payload))
-            self._put_user(delta, payload.get("user"))
+        def describe(draft: Draft) -> None:
+            draft.put(EMOJIS, guild, entity, dict(payload))
+            self._put_user(draft, payload.get("user"))
 
         await _stores.write(self._engine(), describe)
 
@@ -140,12 +140,12 @@ class StickerCache(ResourceClient, abc.RefStickerCache):
         return (STICKERS,)
 
     @on("GUILD_CREATE", "GUILD_UPDATE")
-    def _plan_stickers(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        _stores.replace(delta, STICKERS, payload, "stickers")
+    def _plan_stickers(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        _stores.replace(draft, STICKERS, payload, "stickers")
 
     @on("GUILD_STICKERS_UPDATE")
-    def _plan_stickers_update(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        _stores.replace(delta, STICKERS, payload, "stickers", "guild_id")
+    def _plan_stickers_update(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        _stores.replace(draft, STICKERS, payload, "stickers", "guild_id")
 
     @typing_extensions.override
     async def clear_stickers(self) -> None:
@@ -208,8 +208,8 @@ class StickerCache(ResourceClient, abc.RefStickerCache):
         """
         guild, entity = _stores.text(guild_id), _stores.key_of(payload, "id")
 
-        def describe(delta: Delta) -> None:
-            delta.put(STICKERS, guild, entity, dict(payload))
-            self._put_user(delta, payload.get("user"))
+        def describe(draft: Draft) -> None:
+            draft.put(STICKERS, guild, entity, dict(payload))
+            self._put_user(draft, payload.get("user"))
 
         await _stores.write(self._engine(), describe)

@@ -59,6 +59,8 @@ class Engine:
         Is kept up to date.
     server
         The embedded server, if that is the server: it is closed with the engine.
+    on_given_up
+        Is told of guilds whose changes were given up.
     """
 
     __slots__ = (
@@ -92,6 +94,7 @@ class Engine:
         factory: hikari.api.EntityFactory,
         statistics: Statistics,
         server: embedded.EmbeddedServer | None,
+        on_given_up: collections.Callable[[collections.Set[str]], None],
     ) -> None:
         self._draining: asyncio.Task[None] | None = None
         self._has_given_up = False
@@ -106,7 +109,9 @@ class Engine:
         self.layout: typing.Final = layout
         self.lifetimes: typing.Final = lifetimes
         self.statistics: typing.Final = statistics
-        self.writer: typing.Final = Writer(connections, layout, keys, codec, lifetimes, backlog_limit, statistics)
+        self.writer: typing.Final = Writer(
+            connections, layout, keys, codec, lifetimes, backlog_limit, statistics, on_given_up
+        )
         self.reader: typing.Final = Reader(connections, layout, keys, codec, self.writer, read_timeout)
         for index in set(layout.values()):
             connections.database(index)

@@ -11,10 +11,10 @@ from collections import abc as collections
 import hikari
 
 from ._codec import Payload
-from ._delta import Delta
+from ._draft import Draft
 
-Handler = collections.Callable[[Payload, Delta, hikari.api.GatewayShard], None]
-"""Describes what an event changes: (payload, delta to describe it in, shard it came through). Does not wait."""
+Handler = collections.Callable[[Payload, Draft, hikari.api.GatewayShard], None]
+"""Describes what an event changes: (payload, draft to describe it in, shard it came through). Does not wait."""
 
 _HandlerT = typing.TypeVar("_HandlerT", bound=collections.Callable[..., None])
 

@@ -12,12 +12,16 @@ import hikari
 
 from . import _events
 from ._codec import Payload
-from ._delta import Delta
 from ._delta import Departure
+from ._draft import Draft
 from ._engine import Engine
+from ._ids import is_snowflake
 from ._statistics import Statistics
 
 _LOGGER: typing.Final = logging.getLogger("sake.redis")
+
+_NAMED: typing.Final = 3
+"""How many of the parts that were left out an error names."""
 
 
 class Feed:
@@ -59,42 +63,56 @@ class Feed:
         if handlers is None or engine is None:
             return
 
-        writer = engine.writer
-        if name == "READY":
-            writer.cut()
+        draft, shard = engine.writer.draft(), event.shard
+        try:
+            for handler in handlers:
+                handler(payload, draft, shard)
+        except Exception as exc:  # noqa: BLE001 - this is the error boundary of all handlers
+            self._skip(event, exc)
+            return
 
-        delta, shard = writer.delta, event.shard
-        for handler in handlers:
-            try:
-                handler(payload, delta, shard)
-            except Exception as exc:  # noqa: BLE001 - this is the error boundary of all handlers
-                self._skip(event, exc)
-
-        self._statistics.events += 1
-        writer.changed()
+        if draft.refused:
+            self._refuse(event, draft.refused)
+        if draft.steps:
+            self._statistics.events += 1
+            engine.writer.add(draft)
 
     def _skip(self, event: hikari.ShardPayloadEvent, exc: Exception, /) -> None:
         self._statistics.skipped += 1
-        guild = event.payload.get("guild_id") or (event.payload.get("id") if event.name.startswith("GUILD_") else None)
-        where = f"{event.name} of guild {guild}" if guild else event.name
+        where = _name(event)
         _LOGGER.error("%s cannot be used and is skipped (%s: %s)", where, type(exc).__name__, exc, exc_info=exc)
 
+    def _refuse(self, event: hikari.ShardPayloadEvent, refused: list[str], /) -> None:
+        self._statistics.skipped += len(refused)
+        named = ", ".join(refused[:_NAMED]) + (" …" if len(refused) > _NAMED else "")
+        _LOGGER.error("%s parts of %s cannot be used and are left out: %s", len(refused), _name(event), named)
+
     @_events.on("READY")
-    def _plan_departures(self, payload: Payload, delta: Delta, shard: hikari.api.GatewayShard, /) -> None:
+    def _plan_departures(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
         shard_id, shard_count = payload.get("shard") or (shard.id, shard.shard_count)
         guilds = frozenset(str(guild["id"]) for guild in payload["guilds"])
-        delta.departures.append(Departure(shard_id, shard_count, guilds))
+        for guild in guilds:
+            if not is_snowflake(guild):
+                error_message = f"{guild[:64]!r} cannot be the id of a guild"
+                raise ValueError(error_message)
+
+        draft.depart(Departure(shard_id, shard_count, guilds))
 
     @_events.on("GUILD_DELETE")
-    def _plan_guild_left(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_guild_left(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         guild = str(payload["id"])
         for kind in self._engine.layout if self._engine else ():
             if kind.in_guild or kind.keyed_by_guild:
-                delta.forget_guild(kind, guild)
+                draft.forget_guild(kind, guild)
 
     @_events.on("CHANNEL_DELETE")
-    def _plan_channel_emptied(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_channel_emptied(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         guild = payload.get("guild_id")
         for kind in self._engine.layout if self._engine else ():
             if guild and kind.channel_of is not None:
-                delta.clear_channel(kind, str(guild), str(payload["id"]))
+                draft.clear_channel(kind, str(guild), str(payload["id"]))
+
+
+def _name(event: hikari.ShardPayloadEvent, /) -> str:
+    guild = event.payload.get("guild_id") or (event.payload.get("id") if event.name.startswith("GUILD_") else None)
+    return f"{event.name} of guild {str(guild)[:64]!r}" if guild else event.name

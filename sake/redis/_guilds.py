@@ -17,11 +17,12 @@ from sake import errors
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
-from ._delta import Delta
+from ._draft import Draft
 from ._events import GUILD_UNAVAILABLE
 from ._events import on
 from ._keys import ResourceIndex
 from ._kinds import GUILDS
+from ._kinds import STALE_GUILDS
 from ._kinds import UNAVAILABLE_GUILDS
 
 _CHILDREN: typing.Final = frozenset(
@@ -62,24 +63,25 @@ class GuildCache(ResourceClient, abc.GuildCache):
     @classmethod
     @typing_extensions.override
     def _kinds(cls) -> collections.Sequence[typing.Any]:
-        return (GUILDS, UNAVAILABLE_GUILDS)
+        return (GUILDS, UNAVAILABLE_GUILDS, STALE_GUILDS)
 
     @on("GUILD_CREATE")
-    def _plan_guild(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_guild(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         guild = str(payload["id"])
-        delta.put(GUILDS, "", guild, _record(payload))
-        delta.drop(UNAVAILABLE_GUILDS, "", guild)
+        draft.put(GUILDS, "", guild, _record(payload))
+        draft.drop(STALE_GUILDS, "", guild)
+        draft.drop(UNAVAILABLE_GUILDS, "", guild)
 
     @on("GUILD_UPDATE")
-    def _plan_guild_update(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_guild_update(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         guild = str(payload["id"])
         record = _record(payload)
-        delta.patch(GUILDS, "", guild, record, record)
-        delta.drop(UNAVAILABLE_GUILDS, "", guild)
+        draft.patch(GUILDS, "", guild, record, record)
+        draft.drop(UNAVAILABLE_GUILDS, "", guild)
 
     @on(GUILD_UNAVAILABLE)
-    def _plan_guild_unavailable(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        delta.mark(UNAVAILABLE_GUILDS, str(payload["id"]))
+    def _plan_guild_unavailable(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        draft.mark(UNAVAILABLE_GUILDS, str(payload["id"]))
 
     @typing_extensions.override
     async def clear_guilds(self) -> None:
@@ -90,9 +92,9 @@ class GuildCache(ResourceClient, abc.GuildCache):
     async def delete_guild(self, guild_id: hikari.Snowflakeish, /) -> None:
         guild = _stores.text(guild_id)
 
-        def describe(delta: Delta) -> None:
-            delta.drop(GUILDS, "", guild)
-            delta.drop(UNAVAILABLE_GUILDS, "", guild)
+        def describe(draft: Draft) -> None:
+            draft.drop(GUILDS, "", guild)
+            draft.drop(UNAVAILABLE_GUILDS, "", guild)
 
         await _stores.write(self._engine(), describe)
 
@@ -147,7 +149,7 @@ class GuildCache(ResourceClient, abc.GuildCache):
             If the server is away. The guild is kept and will be written.
         """
         guild = _stores.key_of(payload, "id")
-        await _stores.write(self._engine(), lambda delta: delta.put(GUILDS, "", guild, _record(payload)))
+        await _stores.write(self._engine(), lambda draft: draft.put(GUILDS, "", guild, _record(payload)))
 
 
 def _record(payload: Payload, /) -> dict[str, typing.Any]:

@@ -18,7 +18,7 @@ from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
 from ._codec import nested
-from ._delta import Delta
+from ._draft import Draft
 from ._events import on
 from ._expiry import invite_lifetime
 from ._expiry import to_lifetime
@@ -52,7 +52,7 @@ class InviteCache(ResourceClient, abc.InviteCache):
         Parameters
         ----------
         expire : sake.abc.ExpireT
-            Seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever, [None][] goes back to
+            Seconds, with millisecond precision, or a time draft. Infinity and NaN mean for ever, [None][] goes back to
             the default: `default_expire` if it was given, else 30 days.
 
         Returns
@@ -71,12 +71,12 @@ class InviteCache(ResourceClient, abc.InviteCache):
         return self
 
     @on("INVITE_CREATE")
-    def _plan_invite(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        _put(delta, payload, None)
+    def _plan_invite(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        _put(draft, payload, None)
 
     @on("INVITE_DELETE")
-    def _plan_invite_deleted(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        delta.drop(INVITES, _guild_of(payload), str(payload["code"]))
+    def _plan_invite_deleted(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        draft.drop(INVITES, _guild_of(payload), str(payload["code"]))
 
     @typing_extensions.override
     async def clear_invites(self) -> None:
@@ -118,7 +118,7 @@ class InviteCache(ResourceClient, abc.InviteCache):
         payload : collections.Mapping[str, typing.Any]
             The invite with its metadata, as Discord sends it. It is not changed.
         expire_time : sake.abc.ExpireT
-            How long to keep the invite: seconds, with millisecond precision, or a time delta. Infinity and NaN mean for
+            How long to keep the invite: seconds, with millisecond precision, or a time draft. Infinity and NaN mean for
             ever, [None][] means until it expires, and as long as all invites if it never does.
 
         Raises
@@ -135,23 +135,23 @@ class InviteCache(ResourceClient, abc.InviteCache):
         _stores.key_of(payload, "code")
         lifetime = to_lifetime(expire_time, "expire_time")
 
-        def describe(delta: Delta) -> None:
-            _put(delta, payload, lifetime)
-            self._put_user(delta, payload.get("inviter"))
-            self._put_user(delta, payload.get("target_user"))
+        def describe(draft: Draft) -> None:
+            _put(draft, payload, lifetime)
+            self._put_user(draft, payload.get("inviter"))
+            self._put_user(draft, payload.get("target_user"))
 
         await _stores.write(self._engine(), describe)
 
 
-def _put(delta: Delta, payload: Payload, lifetime: int | None, /) -> None:
+def _put(draft: Draft, payload: Payload, lifetime: int | None, /) -> None:
     guild, code = _guild_of(payload), str(payload["code"])
     if lifetime is None:
         lifetime = invite_lifetime(payload, datetime.datetime.now(tz=datetime.UTC))
         if lifetime is not None and lifetime <= 0:
-            delta.drop(INVITES, guild, code)
+            draft.drop(INVITES, guild, code)
             return
 
-    delta.put(INVITES, guild, code, dict(payload), lifetime)
+    draft.put(INVITES, guild, code, dict(payload), lifetime)
 
 
 def _guild_of(payload: Payload, /) -> str:

@@ -19,6 +19,7 @@ __all__ = [
     "NAMES",
     "PRESENCES",
     "ROLES",
+    "STALE_GUILDS",
     "STICKERS",
     "THREADS",
     "UNAVAILABLE_GUILDS",
@@ -74,6 +75,9 @@ class Kind(typing.Generic[_T_co]):
     shape: Shape
     build: collections.Callable[[hikari.api.EntityFactory, Payload, str], _T_co]
     """Builds the model from (factory, payload, guild id as text or "")."""
+
+    id_of: collections.Callable[[Payload], str] = lambda payload: str(payload["id"])
+    """Returns the id that a payload carries."""
 
     owned: bool = False
     """Whether it lives in a guild and is looked up by its id alone, which takes an owner entry (id → guild)."""
@@ -177,6 +181,18 @@ def _build_dm_channel(factory: hikari.api.EntityFactory, payload: Payload, _: st
     return factory.deserialize_dm(payload)
 
 
+def _user_id(payload: Payload, /) -> str:
+    return str(payload["user"]["id"])
+
+
+def _voice_user_id(payload: Payload, /) -> str:
+    return str(payload["user_id"])
+
+
+def _code(payload: Payload, /) -> str:
+    return str(payload["code"])
+
+
 def _build_nothing(_: hikari.api.EntityFactory, __: Payload, ___: str, /) -> None:
     return None
 
@@ -208,16 +224,25 @@ STICKERS: typing.Final = Kind("sticker", ResourceIndex.STICKER, _GUILD, _build_s
 THREADS: typing.Final = Kind(
     "thread", ResourceIndex.THREAD, _GUILD, _build_thread, owned=True, channel_of=_parent_channel, noun="Thread"
 )
-MEMBERS: typing.Final = Kind("member", ResourceIndex.MEMBER, _GUILD, _build_member, noun="Member")
-PRESENCES: typing.Final = Kind("presence", ResourceIndex.PRESENCE, _GUILD, _build_presence, noun="Presence")
+MEMBERS: typing.Final = Kind("member", ResourceIndex.MEMBER, _GUILD, _build_member, id_of=_user_id, noun="Member")
+PRESENCES: typing.Final = Kind(
+    "presence", ResourceIndex.PRESENCE, _GUILD, _build_presence, id_of=_user_id, noun="Presence"
+)
 VOICE_STATES: typing.Final = Kind(
-    "voice_state", ResourceIndex.VOICE_STATE, _GUILD, _build_voice_state, channel_of=_voice_channel, noun="Voice state"
+    "voice_state",
+    ResourceIndex.VOICE_STATE,
+    _GUILD,
+    _build_voice_state,
+    id_of=_voice_user_id,
+    channel_of=_voice_channel,
+    noun="Voice state",
 )
 INVITES: typing.Final = Kind(
     "invite",
     ResourceIndex.INVITE,
     Shape.STRING,
     _build_invite,
+    id_of=_code,
     channel_of=_invite_channel,
     lifetime=DEFAULT_INVITE_EXPIRE,
     numeric=False,
@@ -227,11 +252,14 @@ MESSAGES: typing.Final = Kind(
     "message", ResourceIndex.MESSAGE, Shape.STRING, _build_message, lifetime=DEFAULT_FAST_EXPIRE, noun="Message"
 )
 USERS: typing.Final = Kind("user", ResourceIndex.USER, Shape.STRING, _build_user, lifetime=DEFAULT_EXPIRE, noun="User")
-ME: typing.Final = Kind("me", ResourceIndex.USER, Shape.HASH, _build_me, is_only_one=True, noun="The bot's own user")
+ME: typing.Final = Kind(
+    "me", ResourceIndex.USER, Shape.HASH, _build_me, numeric=False, is_only_one=True, noun="The bot's own user"
+)
 GUILDS: typing.Final = Kind("guild", ResourceIndex.GUILD, Shape.HASH, _build_guild, keyed_by_guild=True, noun="Guild")
 UNAVAILABLE_GUILDS: typing.Final = Kind(
     "guild-unavailable", ResourceIndex.GUILD, Shape.SET, _build_nothing, keyed_by_guild=True
 )
+STALE_GUILDS: typing.Final = Kind("guild-stale", ResourceIndex.GUILD, Shape.SET, _build_nothing, keyed_by_guild=True)
 COMPLETE_MEMBER_LISTS: typing.Final = Kind(
     "member-complete", ResourceIndex.MEMBER, Shape.SET, _build_nothing, keyed_by_guild=True
 )

@@ -16,7 +16,7 @@ from sake import abc
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
-from ._delta import Delta
+from ._draft import Draft
 from ._engine import Engine
 from ._events import on
 from ._keys import ResourceIndex
@@ -98,67 +98,67 @@ class MemberCache(ResourceClient, abc.MemberCache):
         return self
 
     @on("GUILD_CREATE")
-    def _plan_members(self, payload: Payload, delta: Delta, shard: hikari.api.GatewayShard, /) -> None:
+    def _plan_members(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
         members = payload.get("members")
         if members is None:
             return
 
         guild, count = str(payload["id"]), payload.get("member_count")
-        delta.replace(MEMBERS, guild, {str(member["user"]["id"]): member for member in members})
-        if count is not None and len(members) >= count:
-            self._mark_complete(delta, guild)
+        taken = draft.replace_list(MEMBERS, guild, members)
+        if count is not None and taken >= count:
+            self._mark_complete(draft, guild)
         else:
-            self._mark_incomplete(delta, guild, count)
+            self._mark_incomplete(draft, guild, count)
             self._request_members(guild, shard)
 
     @on("GUILD_MEMBER_ADD", "GUILD_MEMBER_UPDATE")
-    def _plan_member(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_member(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         member = dict(payload)
-        delta.put(MEMBERS, str(member.pop("guild_id")), str(payload["user"]["id"]), member)
+        draft.put(MEMBERS, str(member.pop("guild_id")), str(payload["user"]["id"]), member)
 
     @on("GUILD_MEMBER_ADD")
-    def _plan_member_joined(self, payload: Payload, _: Delta, __: hikari.api.GatewayShard, /) -> None:
+    def _plan_member_joined(self, payload: Payload, _: Draft, __: hikari.api.GatewayShard, /) -> None:
         self._count_member(str(payload["guild_id"]), 1)
 
     @on("GUILD_MEMBER_REMOVE")
-    def _plan_member_left(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_member_left(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         guild = str(payload["guild_id"])
-        delta.drop(MEMBERS, guild, str(payload["user"]["id"]))
+        draft.drop(MEMBERS, guild, str(payload["user"]["id"]))
         self._count_member(guild, -1)
 
     @on("GUILD_MEMBERS_CHUNK")
-    def _plan_members_chunk(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_members_chunk(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         guild, members = str(payload["guild_id"]), payload["members"]
-        delta.put_all(MEMBERS, guild, {str(member["user"]["id"]): member for member in members})
+        taken = draft.put_list(MEMBERS, guild, members)
         request = guild, str(payload.get("nonce") or "")
         chunks = self._chunks.setdefault(request, {})
-        chunks[payload["chunk_index"]] = len(members)
+        chunks[payload["chunk_index"]] = taken
         if len(chunks) < payload["chunk_count"]:
             return
 
         del self._chunks[request]
         received, count = sum(chunks.values()), self._member_counts.get(guild)
         if received > _MOST_MEMBERS_OF_A_QUERY or (count is not None and received >= count):
-            self._mark_complete(delta, guild)
+            self._mark_complete(draft, guild)
 
     @on("VOICE_STATE_UPDATE")
-    def _plan_member_of_voice_state(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_member_of_voice_state(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         guild, member = payload.get("guild_id"), payload.get("member")
         if guild and member and "user" in member:
-            delta.put(MEMBERS, str(guild), str(payload["user_id"]), member)
+            draft.put(MEMBERS, str(guild), str(payload["user_id"]), member)
 
     @on("INTERACTION_CREATE", "MESSAGE_CREATE", "MESSAGE_REACTION_ADD", "TYPING_START")
-    def _plan_member_seen(self, payload: Payload, delta: Delta, shard: hikari.api.GatewayShard, /) -> None:
+    def _plan_member_seen(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
         member = payload.get("member")
         if not member or not payload.get("guild_id") or int(shard.intents) & _GUILD_MEMBERS:
             return
 
         user = member.get("user") or payload.get("author")
         if user:
-            delta.put(MEMBERS, str(payload["guild_id"]), str(user["id"]), {**member, "user": user})
+            draft.put(MEMBERS, str(payload["guild_id"]), str(user["id"]), {**member, "user": user})
 
     @on("GUILD_DELETE")
-    def _plan_members_gone(self, payload: Payload, _: Delta, __: hikari.api.GatewayShard, /) -> None:
+    def _plan_members_gone(self, payload: Payload, _: Draft, __: hikari.api.GatewayShard, /) -> None:
         self._forget(str(payload["id"]))
 
     @typing_extensions.override
@@ -185,9 +185,9 @@ class MemberCache(ResourceClient, abc.MemberCache):
         """
         guild = _stores.text(guild_id)
 
-        def describe(delta: Delta) -> None:
-            delta.clear(MEMBERS, guild)
-            delta.drop(COMPLETE_MEMBER_LISTS, "", guild)
+        def describe(draft: Draft) -> None:
+            draft.clear(MEMBERS, guild)
+            draft.drop(COMPLETE_MEMBER_LISTS, "", guild)
 
         await _stores.write(self._engine(), describe)
 
@@ -260,19 +260,19 @@ class MemberCache(ResourceClient, abc.MemberCache):
         """
         guild, user = _stores.text(guild_id), _stores.key_of(payload, "user", "id")
 
-        def describe(delta: Delta) -> None:
-            delta.put(MEMBERS, guild, user, dict(payload))
-            self._put_user(delta, payload["user"])
+        def describe(draft: Draft) -> None:
+            draft.put(MEMBERS, guild, user, dict(payload))
+            self._put_user(draft, payload["user"])
 
         await _stores.write(self._engine(), describe)
 
-    def _mark_complete(self, delta: Delta, guild: str, /) -> None:
+    def _mark_complete(self, draft: Draft, guild: str, /) -> None:
         self._forget(guild)
-        delta.mark(COMPLETE_MEMBER_LISTS, guild)
+        draft.mark(COMPLETE_MEMBER_LISTS, guild)
 
-    def _mark_incomplete(self, delta: Delta, guild: str, count: int | None, /) -> None:
+    def _mark_incomplete(self, draft: Draft, guild: str, count: int | None, /) -> None:
         self._forget(guild)
-        delta.drop(COMPLETE_MEMBER_LISTS, "", guild)
+        draft.drop(COMPLETE_MEMBER_LISTS, "", guild)
         if count is not None:
             self._member_counts[guild] = count
 

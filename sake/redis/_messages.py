@@ -16,7 +16,7 @@ from sake import abc
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
-from ._delta import Delta
+from ._draft import Draft
 from ._events import on
 from ._expiry import to_lifetime
 from ._keys import ResourceIndex
@@ -49,7 +49,7 @@ class MessageCache(ResourceClient, abc.MessageCache):
         Parameters
         ----------
         expire : sake.abc.ExpireT
-            Seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever, [None][] goes back to
+            Seconds, with millisecond precision, or a time draft. Infinity and NaN mean for ever, [None][] goes back to
             the default: `default_expire` if it was given, else five minutes.
 
         Returns
@@ -68,21 +68,21 @@ class MessageCache(ResourceClient, abc.MessageCache):
         return self
 
     @on("MESSAGE_CREATE")
-    def _plan_message(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        delta.put(MESSAGES, "", str(payload["id"]), dict(payload))
+    def _plan_message(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        draft.put(MESSAGES, "", str(payload["id"]), dict(payload))
 
     @on("MESSAGE_UPDATE")
-    def _plan_message_update(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        delta.patch(MESSAGES, "", str(payload["id"]), payload)
+    def _plan_message_update(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        draft.patch(MESSAGES, "", str(payload["id"]), payload)
 
     @on("MESSAGE_DELETE")
-    def _plan_message_deleted(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        delta.drop(MESSAGES, "", str(payload["id"]))
+    def _plan_message_deleted(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        draft.drop(MESSAGES, "", str(payload["id"]))
 
     @on("MESSAGE_DELETE_BULK")
-    def _plan_messages_deleted(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_messages_deleted(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         for message in payload["ids"]:
-            delta.drop(MESSAGES, "", str(message))
+            draft.drop(MESSAGES, "", str(message))
 
     @typing_extensions.override
     async def clear_messages(self) -> None:
@@ -114,7 +114,7 @@ class MessageCache(ResourceClient, abc.MessageCache):
         payload : collections.Mapping[str, typing.Any]
             The message as Discord sends it. It is not changed.
         expire_time : sake.abc.ExpireT
-            How long to keep the message: seconds, with millisecond precision, or a time delta. Infinity and NaN mean
+            How long to keep the message: seconds, with millisecond precision, or a time draft. Infinity and NaN mean
             for ever, [None][] means as long as all messages.
 
         Raises
@@ -130,10 +130,10 @@ class MessageCache(ResourceClient, abc.MessageCache):
         """
         message, lifetime = _stores.key_of(payload, "id"), to_lifetime(expire_time, "expire_time")
 
-        def describe(delta: Delta) -> None:
-            delta.put(MESSAGES, "", message, dict(payload), lifetime)
+        def describe(draft: Draft) -> None:
+            draft.put(MESSAGES, "", message, dict(payload), lifetime)
             if not payload.get("webhook_id"):
-                self._put_user(delta, payload.get("author"))
+                self._put_user(draft, payload.get("author"))
 
         await _stores.write(self._engine(), describe)
 
@@ -145,7 +145,7 @@ class MessageCache(ResourceClient, abc.MessageCache):
         payload : collections.Mapping[str, typing.Any]
             The fields that changed, and the message's `id`. It is not changed.
         expire_time : sake.abc.ExpireT
-            How long to keep the message from now on: seconds, with millisecond precision, or a time delta. Infinity and
+            How long to keep the message from now on: seconds, with millisecond precision, or a time draft. Infinity and
             NaN mean for ever, [None][] means for the time it has left.
 
         Returns
@@ -173,9 +173,9 @@ class MessageCache(ResourceClient, abc.MessageCache):
             return False
 
         if lifetime is None:
-            await _stores.write(engine, lambda delta: delta.patch(MESSAGES, "", message, payload))
+            await _stores.write(engine, lambda draft: draft.patch(MESSAGES, "", message, payload))
         else:
             whole = {**engine.codec.load(stored, f"message {message}"), **payload}
-            await _stores.write(engine, lambda delta: delta.put(MESSAGES, "", message, whole, lifetime))
+            await _stores.write(engine, lambda draft: draft.put(MESSAGES, "", message, whole, lifetime))
 
         return True

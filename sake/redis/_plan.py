@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
-__all__ = ["Plan", "Share"]
+__all__ = ["Place", "Plan", "Share"]
 
 import contextlib
+import dataclasses
+import itertools
 import logging
 import typing
 from collections import abc as collections
 
 from . import _wire
+from ._changes import UNKNOWN
+from ._changes import UNTOUCHED
+from ._changes import Changes
+from ._changes import Patch
 from ._codec import Codec
-from ._delta import UNKNOWN
-from ._delta import UNTOUCHED
-from ._delta import Changes
-from ._delta import Patch
+from ._delta import Delta
 from ._keys import Keys
 from ._kinds import Kind
 from ._kinds import Shape
@@ -27,13 +30,29 @@ from ._wire import Packer
 
 AnyKind = Kind[typing.Any]
 
-Share = list[tuple[AnyKind, str, Changes]]
-"""What one delta changes in one database: kind, guild id, changes."""
+Place = tuple[AnyKind, str, Changes]
+"""Kind, guild id ("" where there is none), and what changes there."""
 
 _LOGGER: typing.Final = logging.getLogger("sake.redis")
 
 _SMALL: typing.Final = 10_000
 """Changes of at most so many entries are one transaction."""
+
+_SMALL_BYTES: typing.Final = 8_388_608
+"""The same for the bytes that a delta takes."""
+
+_READ_ENTRIES: typing.Final = 10_000
+"""How many entries are asked for by one command."""
+
+
+@dataclasses.dataclass(slots=True)
+class Share:
+    """What one delta changes in one database."""
+
+    delta: Delta
+    elapsed: int
+    """Milliseconds since the delta's first change, by which lifetimes are shorter when they are written."""
+    places: list[Place] = dataclasses.field(default_factory=list[Place])
 
 
 class Plan:
@@ -93,9 +112,9 @@ class Plan:
     def add(self, share: Share, /) -> None:
         """Add what the next delta changes."""
         self.shares.append(share)
-        if sum(len(changes.entries) for _, _, changes in share) > _SMALL:
+        if share.delta.size > _SMALL_BYTES or sum(len(changes.entries) for _, _, changes in share.places) > _SMALL:
             self.is_small = False
-        for kind, guild, changes in share:
+        for kind, guild, changes in share.places:
             if not changes.is_plain:
                 found = [
                     e for e, entry in changes.entries.items() if isinstance(entry, Patch) and entry.base is UNKNOWN
@@ -105,12 +124,18 @@ class Plan:
 
     def reads(self) -> list[bytes]:
         """Return the commands whose answers are to be learnt before anything is packed."""
-        return [self._read(kind, guild, list(entities)) for (kind, guild), entities in self._patched.items()]
+        return [
+            self._read(kind, guild, group)
+            for (kind, guild), entities in self._patched.items()
+            for group in _groups(entities)
+        ]
 
     def learn(self, answers: list[collections.Sequence[bytes | None]], before: Plan | None, /) -> None:
         """Take the answers to `reads`. What `before` writes may have come before or after they were given."""
-        for (place, entities), values in zip(self._patched.items(), answers, strict=True):
-            entities.update(zip(entities, values, strict=False))
+        given = iter(answers)
+        for place, entities in self._patched.items():
+            for group in list(_groups(entities)):
+                entities.update(zip(group, next(given), strict=False))
             for scope in () if before is None else before.settled.get(place, ()):
                 self._follow(scope, entities)
 
@@ -118,42 +143,36 @@ class Plan:
         """Pack the shares, each as a transaction, step by step."""
         for share in self.shares:
             transaction = Transaction(self._keys, has_msetex=has_msetex)
-            for kind, guild, changes in share:
-                scope = self._settle(kind, guild, changes)
-                self.settled.setdefault((kind, guild), []).append(scope)
+            for place in share.places:
+                scope = self.settle(place, share.elapsed)
+                self.settled.setdefault(place[:2], []).append(scope)
                 transaction.add(scope)
                 yield
 
             self.packed.append(transaction.finish())
             yield
 
-    def by_guild(self, share: Share, /) -> collections.Iterator[list[Scope]]:
-        """Return the scopes of a share, guild by guild."""
-        guilds: dict[str, Share] = {}
-        for kind, guild, changes in share:
+    def by_guild(self, share: Share, /) -> collections.Iterator[list[Place]]:
+        """Return what changes, guild by guild."""
+        guilds: dict[str, list[Place]] = {}
+        for kind, guild, changes in share.places:
             if kind.keyed_by_guild and not changes.cleared:
                 for entity in changes.entries:
-                    guilds.setdefault(entity, []).append((kind, guild, changes.only(entity)))
+                    guilds.setdefault(entity, []).append((kind, guild, changes.only([entity])))
             else:
                 guilds.setdefault(guild, []).append((kind, guild, changes))
 
-        for group in guilds.values():
-            yield [self._settle(*changes) for changes in group]
+        yield from guilds.values()
 
-    def _read(self, kind: AnyKind, guild: str, entities: list[str], /) -> bytes:
-        if kind.shape is Shape.STRING:
-            return _wire.pack("MGET", *(self._keys.single(kind.name, entity) for entity in entities))
-
-        key = self._keys.in_guild(kind.name, guild) if guild else self._keys.whole(kind.name)
-        return _wire.pack("HMGET", key, *entities)
-
-    def _settle(self, kind: AnyKind, guild: str, changes: Changes, /) -> Scope:
-        lifetime = self._lifetimes.get(kind, 0)
+    def settle(self, place: Place, elapsed: int, /) -> Scope:
+        """Return what changes come to, now that all is known of what they depend on."""
+        kind, guild, changes = place
         patched = self._patched.get((kind, guild))
         if changes.is_plain:
-            scope = Scope(kind, guild, changes, lifetime, [], typing.cast("dict[str, bytes]", changes.entries), {})
+            puts = typing.cast("dict[str, bytes]", changes.entries)
+            scope = Scope(kind, guild, changes, self._lifetimes.get(kind, 0), {}, [], puts, {})
         else:
-            scope = Scope(kind, guild, changes, lifetime, [], {}, {})
+            scope = Scope(kind, guild, changes, self._lifetimes.get(kind, 0), {}, [], {}, {})
             for entity, entry in changes.entries.items():
                 if isinstance(entry, bytes):
                     scope.puts[entity] = entry
@@ -162,9 +181,18 @@ class Plan:
                 elif not changes.cleared:
                     scope.drops.append(entity)
 
+        if kind.lifetime is not None:
+            scope.date(elapsed)
         if patched is not None:
             self._follow(scope, patched)
         return scope
+
+    def _read(self, kind: AnyKind, guild: str, entities: list[str], /) -> bytes:
+        if kind.shape is Shape.STRING:
+            return _wire.pack("MGET", *(self._keys.single(kind.name, entity) for entity in entities))
+
+        key = self._keys.in_guild(kind.name, guild) if guild else self._keys.whole(kind.name)
+        return _wire.pack("HMGET", key, *entities)
 
     def _follow(self, scope: Scope, patched: dict[str, bytes | None], /) -> None:
         """Take what a scope makes of patched entities for stored: what comes after it builds on that."""
@@ -179,15 +207,15 @@ class Plan:
                 patched[entity] = None
 
     def _settle_patch(self, scope: Scope, entity: str, patch: Patch, stored: bytes | None, /) -> None:
+        if self._is_cleared(scope, entity, stored):
+            stored = None
         try:
-            if self._is_cleared(scope, entity, stored):
-                stored = None
             if isinstance(patch.base, bytes):
-                scope.puts[entity] = self._overlay(scope, entity, patch.base, patch)
+                scope.puts[entity] = self._overlay(scope, entity, (patch.base, *patch.overs))
             elif patch.base is UNKNOWN and stored is not None:
-                scope.amends[entity] = self._overlay(scope, entity, stored, patch)
+                scope.amends[entity] = self._overlay(scope, entity, (stored, *patch.overs))
             elif patch.otherwise is not None:
-                scope.puts[entity] = self._packer.pack(scope.kind, entity, dict(patch.otherwise))
+                scope.puts[entity] = self._overlay(scope, entity, patch.otherwise)
         except Exception as exc:  # noqa: BLE001 - one bad entry must not stop its neighbours
             self._statistics.skipped += 1
             where = f" of guild {scope.guild}" if scope.guild else ""
@@ -206,6 +234,14 @@ class Plan:
 
         return False
 
-    def _overlay(self, scope: Scope, entity: str, base: bytes, patch: Patch, /) -> bytes:
-        whole = {**self._codec.load(base, f"{scope.kind.name} {entity}"), **patch.over}
-        return self._packer.pack(scope.kind, entity, whole)
+    def _overlay(self, scope: Scope, entity: str, parts: tuple[bytes, ...], /) -> bytes:
+        if len(parts) == 1:
+            return self._packer.pack_data(scope.kind, entity, parts[0])
+
+        return self._packer.pack(scope.kind, entity, self._codec.overlay(parts, f"{scope.kind.name} {entity}"))
+
+
+def _groups(entities: collections.Iterable[str], /) -> collections.Iterator[list[str]]:
+    remaining = iter(entities)
+    while group := list(itertools.islice(remaining, _READ_ENTRIES)):
+        yield group

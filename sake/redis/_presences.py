@@ -16,7 +16,7 @@ from sake import abc
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
-from ._delta import Delta
+from ._draft import Draft
 from ._events import on
 from ._keys import ResourceIndex
 from ._kinds import PRESENCES
@@ -43,23 +43,26 @@ class PresenceCache(ResourceClient, abc.PresenceCache):
         return (PRESENCES,)
 
     @on("PRESENCE_UPDATE")
-    def _plan_presence(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        _put(delta, str(payload["guild_id"]), payload)
+    def _plan_presence(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        _put(draft, str(payload["guild_id"]), payload)
 
     @on("GUILD_CREATE")
-    def _plan_presences(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_presences(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         if (presences := payload.get("presences")) is not None:
-            delta.replace(PRESENCES, str(payload["id"]), _online(presences))
+            draft.replace_list(PRESENCES, str(payload["id"]), _online(presences))
 
     @on("GUILD_MEMBERS_CHUNK")
-    def _plan_presences_chunk(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_presences_chunk(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         guild = str(payload["guild_id"])
-        for presence in payload.get("presences") or ():
-            _put(delta, guild, presence)
+        presences = payload.get("presences") or ()
+        draft.put_list(PRESENCES, guild, _online(presences))
+        for presence in presences:
+            if presence.get("status") == "offline":
+                _put(draft, guild, presence)
 
     @on("GUILD_MEMBER_REMOVE")
-    def _plan_presence_of_member_left(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        delta.drop(PRESENCES, str(payload["guild_id"]), str(payload["user"]["id"]))
+    def _plan_presence_of_member_left(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        draft.drop(PRESENCES, str(payload["guild_id"]), str(payload["user"]["id"]))
 
     @typing_extensions.override
     async def clear_presences(self) -> None:
@@ -148,21 +151,21 @@ class PresenceCache(ResourceClient, abc.PresenceCache):
         guild, user = _stores.key_of(payload, "guild_id"), _stores.key_of(payload, "user", "id")
         online = _online([{**payload, "user": {**payload["user"], "id": user}}])
 
-        def describe(delta: Delta) -> None:
-            delta.drop(PRESENCES, guild, user)
-            for presence in online.values():
-                delta.put(PRESENCES, guild, user, presence)
+        def describe(draft: Draft) -> None:
+            draft.drop(PRESENCES, guild, user)
+            for presence in online:
+                draft.put(PRESENCES, guild, user, presence)
 
         await _stores.write(self._engine(), describe)
 
 
-def _put(delta: Delta, guild: str, presence: Payload, /) -> None:
+def _put(draft: Draft, guild: str, presence: Payload, /) -> None:
     user = str(presence["user"]["id"])
     if presence["status"] == "offline":
-        delta.drop(PRESENCES, guild, user)
+        draft.drop(PRESENCES, guild, user)
     else:
-        delta.put(PRESENCES, guild, user, dict(presence))
+        draft.put(PRESENCES, guild, user, dict(presence))
 
 
-def _online(presences: collections.Iterable[dict[str, typing.Any]], /) -> dict[str, dict[str, typing.Any]]:
-    return {str(presence["user"]["id"]): presence for presence in presences if presence.get("status") != "offline"}
+def _online(presences: collections.Iterable[dict[str, typing.Any]], /) -> list[dict[str, typing.Any]]:
+    return [presence for presence in presences if presence.get("status") != "offline"]

@@ -14,13 +14,13 @@ from collections import abc as collections
 from sake import errors
 
 from . import _wire
+from ._changes import UNTOUCHED
+from ._changes import Lookup
+from ._changes import Patch
 from ._codec import Codec
 from ._connections import Connections
 from ._connections import Database
 from ._connections import ReplyError
-from ._delta import UNTOUCHED
-from ._delta import Lookup
-from ._delta import Patch
 from ._keys import Keys
 from ._kinds import Kind
 from ._kinds import Shape
@@ -165,15 +165,16 @@ class Reader:
             return found
         if found.base is None:
             with contextlib.suppress(Exception):
-                return None if found.otherwise is None else self._codec.dumps(dict(found.otherwise))
+                return None if found.otherwise is None else self._overlay(request, entity, found.otherwise)
         if isinstance(found.base, bytes):
             # What cannot be merged is reported, and left out, when it is written.
             with contextlib.suppress(Exception):
-                return self._codec.dumps(
-                    {**self._codec.load(found.base, f"{request.kind.name} {entity}"), **found.over}
-                )
+                return self._overlay(request, entity, (found.base, *found.overs))
 
         return Lookup.UNKNOWN
+
+    def _overlay(self, request: _Request, entity: str, parts: tuple[bytes, ...], /) -> bytes:
+        return self._codec.dumps(self._codec.overlay(parts, f"{request.kind.name} {entity}"))
 
     async def _ask_settled(self, request: _Request, /) -> None:
         try:

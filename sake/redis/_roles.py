@@ -16,7 +16,7 @@ from sake import abc
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
-from ._delta import Delta
+from ._draft import Draft
 from ._events import on
 from ._keys import ResourceIndex
 from ._kinds import ROLES
@@ -43,17 +43,17 @@ class RoleCache(ResourceClient, abc.RefRoleCache):
         return (ROLES,)
 
     @on("GUILD_CREATE", "GUILD_UPDATE")
-    def _plan_roles(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        _stores.replace(delta, ROLES, payload, "roles")
+    def _plan_roles(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        _stores.replace(draft, ROLES, payload, "roles")
 
     @on("GUILD_ROLE_CREATE", "GUILD_ROLE_UPDATE")
-    def _plan_role_set(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_role_set(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         role = payload["role"]
-        delta.put(ROLES, str(payload["guild_id"]), str(role["id"]), role)
+        draft.put(ROLES, str(payload["guild_id"]), str(role["id"]), role)
 
     @on("GUILD_ROLE_DELETE")
-    def _plan_role_deleted(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        delta.drop(ROLES, str(payload["guild_id"]), str(payload["role_id"]))
+    def _plan_role_deleted(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        draft.drop(ROLES, str(payload["guild_id"]), str(payload["role_id"]))
 
     @typing_extensions.override
     async def clear_roles(self) -> None:
@@ -115,4 +115,4 @@ class RoleCache(ResourceClient, abc.RefRoleCache):
             If the server is away. The role is kept and will be written.
         """
         guild, entity = _stores.text(guild_id), _stores.key_of(payload, "id")
-        await _stores.write(self._engine(), lambda delta: delta.put(ROLES, guild, entity, dict(payload)))
+        await _stores.write(self._engine(), lambda draft: draft.put(ROLES, guild, entity, dict(payload)))

@@ -43,7 +43,7 @@ from . import _ids
 from . import _scans
 from ._codec import Payload
 from ._codec import nested
-from ._delta import Delta
+from ._draft import Draft
 from ._engine import Engine
 from ._iterators import EntryIterator
 from ._iterators import Window
@@ -59,11 +59,11 @@ _T = typing.TypeVar("_T")
 text = _ids.to_snowflake
 
 
-def replace(delta: Delta, kind: AnyKind, payload: Payload, name: str, guild_key: str = "id", /) -> None:
+def replace(draft: Draft, kind: AnyKind, payload: Payload, name: str, guild_key: str = "id", /) -> None:
     """Replace the entities of a guild by a list in a payload, where the payload has that list."""
     entities = payload.get(name)
     if entities is not None:
-        delta.replace(kind, str(payload[guild_key]), {str(entity["id"]): entity for entity in entities})
+        draft.replace_list(kind, str(payload[guild_key]), entities)
 
 
 def is_complete_user(user: Payload, /) -> bool:
@@ -71,17 +71,17 @@ def is_complete_user(user: Payload, /) -> bool:
     return "username" in user and "discriminator" in user and "avatar" in user and "id" in user
 
 
-def put_user(delta: Delta, user: Payload | None, /) -> None:
+def put_user(draft: Draft, user: Payload | None, /) -> None:
     """Set a user, where the payload is a whole one."""
     if user and is_complete_user(user):
-        delta.put(USERS, "", str(user["id"]), dict(user))
+        draft.put(USERS, "", str(user["id"]), dict(user))
 
 
-def put_users(delta: Delta, items: collections.Iterable[Payload], /) -> None:
+def put_users(draft: Draft, items: collections.Iterable[Payload], /) -> None:
     """Set the users of members, emojis or other things that have one, where they are whole."""
     users = {str(user["id"]): user for item in items if (user := item.get("user")) and is_complete_user(user)}
     if users:
-        delta.put_all(USERS, "", users)
+        draft.put_all(USERS, "", users)
 
 
 def as_payload(given: object, /) -> Payload:
@@ -257,7 +257,7 @@ async def iter_guild_ids(engine: Engine, kind: AnyKind, /) -> collections.AsyncI
             yield guild
 
 
-async def write(engine: Engine, describe: collections.Callable[[Delta], None], /) -> None:
+async def write(engine: Engine, describe: collections.Callable[[Draft], None], /) -> None:
     """Describe a change and wait until it is written.
 
     Raises
@@ -265,14 +265,15 @@ async def write(engine: Engine, describe: collections.Callable[[Delta], None], /
     sake.errors.BackendError
         If the server is away; the change is kept and will be written.
     """
-    describe(engine.writer.delta)
-    engine.writer.changed()
+    draft = engine.writer.draft()
+    describe(draft)
+    engine.writer.add(draft)
     await engine.writer.flush()
 
 
 async def delete(engine: Engine, kind: AnyKind, guild: str, entity: str, /) -> None:
     """Delete one entity."""
-    await write(engine, lambda delta: delta.drop(kind, guild, entity))
+    await write(engine, lambda draft: draft.drop(kind, guild, entity))
 
 
 async def delete_owned(
@@ -293,15 +294,16 @@ async def delete_owned(
 async def clear(engine: Engine, kind: AnyKind, /) -> None:
     """Delete all entities of a kind."""
     if kind.shape in (Shape.HASH, Shape.SET):
-        await write(engine, lambda delta: delta.clear(kind, ""))
+        await write(engine, lambda draft: draft.clear(kind, ""))
         return
 
     async for name in iter_ids(engine, kind):
+        draft = engine.writer.draft()
         if kind.shape is Shape.GUILD_HASH:
-            engine.writer.delta.clear(kind, name)
+            draft.clear(kind, name)
         else:
-            engine.writer.delta.drop(kind, "", name)
-        engine.writer.changed()
+            draft.drop(kind, "", name)
+        engine.writer.add(draft)
 
     await engine.writer.flush()
 
@@ -309,7 +311,7 @@ async def clear(engine: Engine, kind: AnyKind, /) -> None:
 async def clear_guild(engine: Engine, kind: AnyKind, guild_id: hikari.Snowflakeish, /) -> None:
     """Delete the entities of a kind in one guild."""
     guild = text(guild_id)
-    await write(engine, lambda delta: delta.clear(kind, guild))
+    await write(engine, lambda draft: draft.clear(kind, guild))
 
 
 async def clear_channel(engine: Engine, kind: AnyKind, channel_id: hikari.Snowflakeish, /) -> None:
@@ -318,9 +320,9 @@ async def clear_channel(engine: Engine, kind: AnyKind, channel_id: hikari.Snowfl
     await engine.reader.settle(kind)
     guilds = await _scans.guilds_of_channel(engine, kind, channel)
 
-    def describe(delta: Delta) -> None:
+    def describe(draft: Draft) -> None:
         for guild in guilds:
-            delta.clear_channel(kind, guild, channel)
+            draft.clear_channel(kind, guild, channel)
 
     await write(engine, describe)
 

@@ -15,7 +15,7 @@ import itertools
 import typing
 from collections import abc as collections
 
-from ._delta import Changes
+from ._changes import Changes
 from ._keys import Keys
 from ._kinds import Kind
 from ._kinds import Shape
@@ -169,6 +169,18 @@ function run.renew()
   at = at + 1 + count
 end
 
+function run.reset()
+  local lifetime, count = args[at], tonumber(args[at + 1])
+  for i = at + 2, at + 1 + count, 2 do
+    if lifetime == '0' then
+      call('SET', args[i], args[i + 1], 'XX')
+    else
+      call('SET', args[i], args[i + 1], 'XX', 'PX', lifetime)
+    end
+  end
+  at = at + 2 + count
+end
+
 function run.expire()
   local lifetime, count = args[at], tonumber(args[at + 1])
   for i = at + 2, at + 1 + count do call('PEXPIRE', args[i], lifetime) end
@@ -176,11 +188,17 @@ function run.expire()
 end
 
 function run.rename()
-  if call('EXISTS', args[at]) == 1 then
-    call('RENAME', args[at], args[at + 1])
-    call('PERSIST', args[at + 1])
-  end
+  call('RENAME', args[at], args[at + 1])
+  call('PERSIST', args[at + 1])
   at = at + 2
+end
+
+-- What was staged may have been evicted since: then nothing of it may replace what is there.
+while args[at] == 'check' do
+  if redis.call('HLEN', args[at + 1]) ~= tonumber(args[at + 2]) then
+    return {'TRYAGAIN ' .. args[at + 1] .. ' is not whole any more'}
+  end
+  at = at + 3
 end
 
 while at <= last do
@@ -204,7 +222,9 @@ class Scope:
     guild: str
     changes: Changes
     lifetime: int
-    """Milliseconds that entries of the kind live; 0 for ever."""
+    """Milliseconds that entries of the kind live from now on; 0 for ever."""
+    lifetimes: dict[str, int]
+    """Entity id → the same, where it is not what the kind's live."""
     drops: list[str]
     puts: dict[str, bytes]
     """Entity id → packed entry."""
@@ -213,7 +233,30 @@ class Scope:
 
     def size(self) -> int:
         """Return how many bytes the entries take."""
-        return sum(map(len, self.puts.values()))
+        return sum(map(len, self.puts.values())) + sum(map(len, self.amends.values()))
+
+    def date(self, elapsed: int, /) -> None:
+        """Count lifetimes from the change, which was `elapsed` milliseconds ago: what is over by now is dropped."""
+        own, delays, kinds_own = self.changes.lifetimes, self.changes.delays, self.lifetime
+        for entity in {**own, **delays} if own or delays else ():
+            lifetime = own.get(entity, kinds_own)
+            if entity not in self.amends or entity in own:
+                self.lifetimes[entity] = lifetime and max(lifetime + delays.get(entity, 0) - elapsed, -1)
+        if kinds_own:
+            self.lifetime = max(kinds_own - elapsed, -1)
+        if self.lifetime < 0 or min(self.lifetimes.values(), default=0) < 0:
+            self._drop_expired()
+
+    def _drop_expired(self) -> None:
+        self.puts, puts = {}, self.puts
+        for entity, entry in puts.items():
+            if self.lifetimes.get(entity, self.lifetime) < 0:
+                self.drops.append(entity)
+            else:
+                self.puts[entity] = entry
+        for entity in [entity for entity in self.amends if self.lifetimes.get(entity, 0) < 0]:
+            del self.amends[entity]
+            self.drops.append(entity)
 
     def __str__(self) -> str:
         names = list(itertools.islice(self.changes.entries, _NAMED + 1))
@@ -228,8 +271,6 @@ _MULTI: typing.Final = pack("MULTI")
 _EXEC: typing.Final = pack("EXEC")
 _MANY: typing.Final = 16
 """How many fields make a command of its own cheaper than a step of the script."""
-_EMPTY_SCRIPT: typing.Final = 3
-"""How many arguments a script call has that has nothing to do."""
 
 
 class _Command:
@@ -250,6 +291,10 @@ class _Command:
         self.parts += entries
         self.count += 2 * len(entries)
 
+    def extend(self, other: _Command, /) -> None:
+        self.parts += other.parts
+        self.count += other.count
+
     def finish(self) -> list[bytes]:
         return [b"*%d\r\n" % self.count, *self.parts]
 
@@ -261,23 +306,38 @@ class Transaction:
     commands, then what is set.
     """
 
-    __slots__ = ("_commands", "_guilds", "_has_msetex", "_keys", "_owners", "_script", "_strings", "entries")
+    __slots__ = (
+        "_checks",
+        "_commands",
+        "_guilds",
+        "_has_msetex",
+        "_keys",
+        "_owners",
+        "_script",
+        "_strings",
+        "entries",
+        "size",
+    )
 
     def __init__(self, keys: Keys, /, *, has_msetex: bool) -> None:
+        self._checks: list[Argument] = []
         self._commands: list[_Command] = []
         self._has_msetex = has_msetex
         self._guilds: dict[str, list[str]] = {}
         self._keys = keys
         self._owners: dict[str, _Command] = {}
-        self._script = _Command("removals and lookups", "EVAL", SOURCE, 0)
+        self._script = _Command("removals and lookups")
         self._strings: dict[int, list[bytes]] = {}
         self.entries: int = 0
-        """How many entries were added."""
+        """How many entries were added, and scopes."""
+        self.size: int = 0
+        """How many bytes they take."""
 
     def add(self, scope: Scope, /) -> None:
         """Add the changes of one scope."""
         kind = scope.kind
-        self.entries += len(scope.puts)
+        self.entries += 1 + len(scope.puts) + len(scope.amends) + len(scope.drops)
+        self.size += scope.size()
         if kind.shape is Shape.SET:
             self._add_marks(scope)
             return
@@ -306,7 +366,9 @@ class Transaction:
             self._add_lookups(scope)
 
     def add_staged(self, scope: Scope, staging: str, /) -> None:
-        """Put a hash that was filled beforehand in the place of a scope's own."""
+        """Put a hash that was filled beforehand in the place of a scope's own, if it still is whole by then."""
+        self.entries += 1
+        self._checks += ("check", staging, len(scope.puts))
         self._add_scripted(scope)
         self._script.add("rename", staging, self._hash(scope))
         self._add_lookups(scope)
@@ -317,8 +379,10 @@ class Transaction:
         for kind, guilds in self._guilds.items():
             self._script.add("mark", self._keys.guilds(kind), len(guilds), *guilds)
 
-        if self._script.count > _EMPTY_SCRIPT:
-            commands.insert(0, self._script)
+        if self._script.count:
+            script = _Command(self._script.about, "EVAL", SOURCE, 0, *self._checks)
+            script.extend(self._script)
+            commands.insert(0, script)
         for lifetime, entries in self._strings.items():
             commands += self._finish_strings(lifetime, entries)
 
@@ -391,15 +455,21 @@ class Transaction:
             self._command(scope, "HDEL", self._hash(scope), *scope.drops)
 
     def _add_amends(self, scope: Scope, /) -> None:
-        if scope.kind.shape is Shape.STRING:
-            self._script.add("renew", 2 * len(scope.amends))
-        else:
+        if scope.kind.shape is not Shape.STRING:
             self._script.add("amend", self._hash(scope), 2 * len(scope.amends))
+            self._script.add_entries(scope.amends.values())
+            return
 
-        self._script.add_entries(scope.amends.values())
+        dated = scope.amends.keys() & scope.lifetimes.keys()
+        for entity in dated:
+            self._script.add("reset", scope.lifetimes[entity], 2)
+            self._script.add_entries([scope.amends[entity]])
+        if renewed := [entry for entity, entry in scope.amends.items() if entity not in dated]:
+            self._script.add("renew", 2 * len(renewed))
+            self._script.add_entries(renewed)
 
     def _add_strings(self, scope: Scope, /) -> None:
-        lifetimes = scope.changes.lifetimes
+        lifetimes = scope.lifetimes
         if not lifetimes:
             self._strings.setdefault(scope.lifetime, []).extend(scope.puts.values())
             return

@@ -17,7 +17,7 @@ from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
 from ._codec import nested
-from ._delta import Delta
+from ._draft import Draft
 from ._events import on
 from ._expiry import to_lifetime
 from ._keys import ResourceIndex
@@ -49,7 +49,7 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
         Parameters
         ----------
         expire : sake.abc.ExpireT
-            Seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever, [None][] goes back to
+            Seconds, with millisecond precision, or a time draft. Infinity and NaN mean for ever, [None][] goes back to
             the default: `default_expire` if it was given, else an hour.
 
         Returns
@@ -68,15 +68,15 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
         return self
 
     @on("READY")
-    def _plan_own_user(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_own_user(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         user = payload["user"]
-        delta.put(ME, "", _ME, user)
-        _stores.put_user(delta, user)
+        draft.put(ME, "", _ME, user)
+        _stores.put_user(draft, user)
 
     @on("USER_UPDATE")
-    def _plan_own_user_update(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        delta.put(ME, "", _ME, dict(payload))
-        _stores.put_user(delta, payload)
+    def _plan_own_user_update(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        draft.put(ME, "", _ME, dict(payload))
+        _stores.put_user(draft, payload)
 
     @on(
         "GUILD_MEMBER_ADD",
@@ -87,46 +87,46 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
         "INTEGRATION_CREATE",
         "INTEGRATION_UPDATE",
     )
-    def _plan_user(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        _stores.put_user(delta, payload.get("user"))
+    def _plan_user(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        _stores.put_user(draft, payload.get("user"))
 
     @on("VOICE_STATE_UPDATE", "TYPING_START", "MESSAGE_REACTION_ADD")
-    def _plan_user_of_member(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_user_of_member(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         if member := payload.get("member"):
-            _stores.put_user(delta, member.get("user"))
+            _stores.put_user(draft, member.get("user"))
 
     @on("GUILD_CREATE", "GUILD_UPDATE", "GUILD_MEMBERS_CHUNK", "GUILD_EMOJIS_UPDATE", "GUILD_STICKERS_UPDATE")
-    def _plan_users_in_lists(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_users_in_lists(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         for name in _WITH_USERS:
-            _stores.put_users(delta, payload.get(name) or ())
+            _stores.put_users(draft, payload.get(name) or ())
 
     @on("MESSAGE_CREATE", "MESSAGE_UPDATE")
-    def _plan_users_of_message(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        _put_message(delta, payload)
+    def _plan_users_of_message(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        _put_message(draft, payload)
 
     @on("INTERACTION_CREATE")
-    def _plan_users_of_interaction(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        _stores.put_user(delta, payload.get("user"))
-        _stores.put_user(delta, nested(payload, "member").get("user"))
+    def _plan_users_of_interaction(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        _stores.put_user(draft, payload.get("user"))
+        _stores.put_user(draft, nested(payload, "member").get("user"))
         resolved = nested(nested(payload, "data"), "resolved")
         for user in nested(resolved, "users").values():
-            _stores.put_user(delta, user)
+            _stores.put_user(draft, user)
         if message := payload.get("message"):
-            _put_message(delta, message)
+            _put_message(draft, message)
 
     @on("INVITE_CREATE")
-    def _plan_users_of_invite(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        _stores.put_user(delta, payload.get("inviter"))
-        _stores.put_user(delta, payload.get("target_user"))
+    def _plan_users_of_invite(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        _stores.put_user(draft, payload.get("inviter"))
+        _stores.put_user(draft, payload.get("target_user"))
 
     @on("THREAD_MEMBERS_UPDATE")
-    def _plan_users_of_thread(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_users_of_thread(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         for added in payload.get("added_members") or ():
-            _stores.put_user(delta, nested(added, "member").get("user"))
+            _stores.put_user(draft, nested(added, "member").get("user"))
 
     @on("GUILD_SCHEDULED_EVENT_CREATE", "GUILD_SCHEDULED_EVENT_UPDATE", "GUILD_SCHEDULED_EVENT_DELETE")
-    def _plan_user_of_scheduled_event(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        _stores.put_user(delta, payload.get("creator"))
+    def _plan_user_of_scheduled_event(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        _stores.put_user(draft, payload.get("creator"))
 
     @typing_extensions.override
     async def delete_me(self) -> None:
@@ -154,7 +154,7 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
             If the server is away. The user is kept and will be written.
         """
         _stores.key_of(payload, "id")
-        await _stores.write(self._engine(), lambda delta: delta.put(ME, "", _ME, dict(payload)))
+        await _stores.write(self._engine(), lambda draft: draft.put(ME, "", _ME, dict(payload)))
 
     @typing_extensions.override
     async def clear_users(self) -> None:
@@ -186,7 +186,7 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
         payload : collections.Mapping[str, typing.Any]
             The user as Discord sends it. It is not changed.
         expire_time : sake.abc.ExpireT
-            How long to keep the user: seconds, with millisecond precision, or a time delta. Infinity and NaN mean for
+            How long to keep the user: seconds, with millisecond precision, or a time draft. Infinity and NaN mean for
             ever, [None][] means as long as all users.
 
         Raises
@@ -201,15 +201,15 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
             If the server is away. The user is kept and will be written.
         """
         user, lifetime = _stores.key_of(payload, "id"), to_lifetime(expire_time, "expire_time")
-        await _stores.write(self._engine(), lambda delta: delta.put(USERS, "", user, dict(payload), lifetime))
+        await _stores.write(self._engine(), lambda draft: draft.put(USERS, "", user, dict(payload), lifetime))
 
 
-def _put_message(delta: Delta, message: Payload, /) -> None:
+def _put_message(draft: Draft, message: Payload, /) -> None:
     if not message.get("webhook_id") or message.get("application_id"):
-        _stores.put_user(delta, message.get("author"))
+        _stores.put_user(draft, message.get("author"))
     for mention in message.get("mentions") or ():
-        _stores.put_user(delta, {name: value for name, value in mention.items() if name != "member"})
+        _stores.put_user(draft, {name: value for name, value in mention.items() if name != "member"})
     if interaction := message.get("interaction_metadata"):
-        _stores.put_user(delta, interaction.get("user"))
+        _stores.put_user(draft, interaction.get("user"))
     if replied_to := message.get("referenced_message"):
-        _put_message(delta, replied_to)
+        _put_message(draft, replied_to)

@@ -16,7 +16,8 @@ from sake import abc
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
-from ._delta import Delta
+from ._codec import nested
+from ._draft import Draft
 from ._events import on
 from ._keys import ResourceIndex
 from ._kinds import VOICE_STATES
@@ -43,25 +44,26 @@ class VoiceStateCache(ResourceClient, abc.RefVoiceStateCache):
         return (VOICE_STATES,)
 
     @on("GUILD_CREATE")
-    def _plan_voice_states(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_voice_states(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         if (states := payload.get("voice_states")) is None:
             return
 
-        members = {str(member["user"]["id"]): member for member in payload.get("members") or ()} if states else {}
-        delta.replace(
+        talking = {str(state.get("user_id")) for state in states}
+        members = {str(nested(member, "user").get("id")): member for member in payload.get("members") or () if talking}
+        draft.replace_list(
             VOICE_STATES,
             str(payload["id"]),
-            {str(state["user_id"]): _with_member(state, members.get(str(state["user_id"]))) for state in states},
+            [_with_member(state, members.get(str(state.get("user_id")))) for state in states],
         )
 
     @on("VOICE_STATE_UPDATE")
-    def _plan_voice_state(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_voice_state(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         if guild := payload.get("guild_id"):
-            _put(delta, str(guild), str(payload["user_id"]), payload)
+            _put(draft, str(guild), str(payload["user_id"]), payload)
 
     @on("GUILD_MEMBER_REMOVE")
-    def _plan_voice_state_of_member_left(self, payload: Payload, delta: Delta, _: hikari.api.GatewayShard, /) -> None:
-        delta.drop(VOICE_STATES, str(payload["guild_id"]), str(payload["user"]["id"]))
+    def _plan_voice_state_of_member_left(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        draft.drop(VOICE_STATES, str(payload["guild_id"]), str(payload["user"]["id"]))
 
     @typing_extensions.override
     async def clear_voice_states(self) -> None:
@@ -127,14 +129,14 @@ class VoiceStateCache(ResourceClient, abc.RefVoiceStateCache):
             If the server is away. The voice state is kept and will be written.
         """
         guild, user = _stores.text(guild_id), _stores.key_of(payload, "user_id")
-        await _stores.write(self._engine(), lambda delta: _put(delta, guild, user, payload))
+        await _stores.write(self._engine(), lambda draft: _put(draft, guild, user, payload))
 
 
-def _put(delta: Delta, guild: str, user: str, payload: Payload, /) -> None:
+def _put(draft: Draft, guild: str, user: str, payload: Payload, /) -> None:
     if payload.get("channel_id") is None:
-        delta.drop(VOICE_STATES, guild, user)
+        draft.drop(VOICE_STATES, guild, user)
     else:
-        delta.put(VOICE_STATES, guild, user, dict(payload))
+        draft.put(VOICE_STATES, guild, user, dict(payload))
 
 
 def _with_member(state: Payload, member: Payload | None, /) -> dict[str, typing.Any]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Argument", "Packer", "bulk", "data_of", "name_of", "pack"]
+__all__ = ["MARK", "Argument", "Packer", "bulk", "data_of", "name_of", "pack"]
 
 import functools
 import typing
@@ -59,6 +59,10 @@ def data_of(entry: bytes, /) -> bytes:
     return entry[entry.index(b"\n", end + 4 + int(entry[1:end])) + 1 : -2]
 
 
+MARK: typing.Final = bulk(b"") + bulk(b"")
+"""The entry of a kind without payloads."""
+
+
 class Packer:
     """Packs entries: two arguments each, which are field and value of a hash, or key and value where it is a string.
 
@@ -72,19 +76,19 @@ class Packer:
         Encodes payloads.
     """
 
-    __slots__ = ("_dumps", "_prefixes")
+    __slots__ = ("_prefixes", "dumps")
 
     def __init__(self, keys: Keys, dumps: collections.Callable[[dict[str, typing.Any]], bytes], /) -> None:
-        self._dumps = dumps
+        self.dumps: typing.Final = dumps
         self._prefixes: dict[AnyKind, bytes] = _Prefixes(keys)
 
     def pack(self, kind: AnyKind, entity: str, payload: dict[str, typing.Any], /) -> bytes:
         """Return the entry of a payload."""
-        return _entry(self._prefixes[kind] + entity.encode(), self._dumps(payload))
+        return _entry(self._prefixes[kind] + entity.encode(), self.dumps(payload))
 
     def pack_all(self, kind: AnyKind, payloads: collections.Mapping[str, dict[str, typing.Any]], /) -> dict[str, bytes]:
         """Return the entries of payloads by id."""
-        prefix, dumps = self._prefixes[kind], self._dumps
+        prefix, dumps = self._prefixes[kind], self.dumps
         return {entity: _entry(prefix + entity.encode(), dumps(payload)) for entity, payload in payloads.items()}
 
     def pack_data(self, kind: AnyKind, entity: str, data: bytes, /) -> bytes:

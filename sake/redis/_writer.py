@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import math
 import typing
 from collections import abc as collections
 from collections import deque
@@ -16,12 +17,14 @@ from collections import deque
 from sake import errors
 
 from . import _batch
+from ._changes import UNTOUCHED
+from ._changes import Entry
+from ._changes import Lookup
 from ._codec import Codec
 from ._connections import Connections
-from ._delta import UNTOUCHED
+from ._connections import ReplyError
 from ._delta import Delta
-from ._delta import Lookup
-from ._delta import Patch
+from ._draft import Draft
 from ._keys import Keys
 from ._kinds import Kind
 from ._statistics import Statistics
@@ -42,6 +45,12 @@ _ALONE_BYTES: typing.Final = 2_097_152
 
 _LINGER: typing.Final = 0.002
 """Seconds for which a change waits for company, unless somebody waits for it."""
+
+_OLD: typing.Final = 0.25
+"""Seconds after which a delta takes no more changes: lifetimes count from its first one."""
+
+_PATIENCE: typing.Final = 1.0
+"""Seconds after which a server that has not taken a batch counts as away."""
 
 _PAUSES: typing.Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between attempts while the server is away; the last one counts for all that follow."""
@@ -64,6 +73,10 @@ class Writer:
         Milliseconds that entries of each expiring kind live; 0 for ever.
     backlog_limit
         Bytes of memory, about, that unwritten changes may take.
+    statistics
+        Is kept up to date.
+    on_given_up
+        Is told of guilds whose changes were given up.
     """
 
     def __init__(
@@ -75,64 +88,118 @@ class Writer:
         lifetimes: collections.Mapping[AnyKind, int],
         backlog_limit: int,
         statistics: Statistics,
+        on_given_up: collections.Callable[[collections.Set[str]], None],
     ) -> None:
         self._packer = Packer(keys, codec.dumps)
         self._batches = _batch.BatchWriter(connections, layout, keys, codec, self._packer, lifetimes, statistics)
+        self._batch_bytes = min(_BATCH_BYTES, max(backlog_limit // 8, 1))
         self._closed: deque[Delta] = deque()
-        self._has_dropped = False
+        self._delta = Delta()
+        """What the next event is added to."""
+        self._exchange_bytes = min(_EXCHANGE_BYTES, max(backlog_limit // 4, 1))
         self._failure: errors.BackendError | None = None
+        self._following: list[Delta] = []
+        """What did not fit into what is being written, and is prepared meanwhile."""
+        self._has_given_up = False
+        self._has_made_room = False
+        self._is_closing = False
+        self._is_paused = False
         self._kinds = tuple(layout)
+        self._lifetimes = lifetimes
         self._limit = backlog_limit
         self._loop = asyncio.get_running_loop()
-        self._is_paused = False
-        self._batch_bytes = min(_BATCH_BYTES, max(backlog_limit // 8, 1))
-        self._exchange_bytes = min(_EXCHANGE_BYTES, max(backlog_limit // 4, 1))
         self._number_cut = 0
         self._number_written = 0
-        self.delta = Delta(self._packer)
-        """The delta to describe the next event in; call `changed` after that."""
+        self._on_given_up = on_given_up
         self._statistics = statistics
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
-        self._following: list[Delta] = []
-        """What did not fit into what is being written, and is prepared meanwhile."""
         self._writing: list[Delta] = []
+        self._writing_since = 0.0
 
     def start(self) -> None:
         """Start to write."""
+        self._statistics.watch(self)
         self._task = self._loop.create_task(self._run(), name="sake writer")
 
-    def changed(self) -> None:
-        """Take note that an event was described whole in `delta`."""
-        delta = self.delta
-        if not delta.since:
-            delta.since = self._loop.time()
-            self._linger()
+    def draft(self) -> Draft:
+        """Return a draft to describe the next event in."""
+        return Draft(self._packer)
+
+    def add(self, draft: Draft, /) -> None:
+        """Take what was described: it will be written.
+
+        Raises
+        ------
+        sake.errors.ClosedClient
+            If the client is closing.
+        """
+        if self._is_closing:
+            raise _closed()
+        if not draft.steps:
+            return
+        if draft.has_departures:
+            self.cut()
+
+        delta = self._delta
+        draft.apply(delta)
+        now = self._loop.time()
+        delta.since = min(delta.since, now)
+        if self._timer is None and not self._writing:
+            self._timer = self._loop.call_later(_LINGER, self._wake.set)
         if delta.size > self._batch_bytes:
             self.cut()
             self._bound()
             self._wake.set()
+        elif now - delta.since > _OLD:
+            self.cut()
 
     @property
     def is_idle(self) -> bool:
         """Whether everything described is written."""
-        return not (self._writing or self._following or self._closed or self.delta)
+        return not (self._writing or self._following or self._closed or self._delta)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the server answers, but did not take the last batch: it is full or read-only, for instance."""
+        return self._failure is not None and isinstance(self._failure.exception, ReplyError)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the server did not take the last batch, or has not taken the one on its way for a while."""
+        return self._failure is not None or (
+            bool(self._writing) and not self._is_paused and self._loop.time() - self._writing_since > _PATIENCE
+        )
+
+    @property
+    def size(self) -> int:
+        """About how many bytes wait to be written."""
+        return sum(delta.size for delta in self._unwritten())
+
+    @property
+    def age(self) -> float:
+        """How many seconds the oldest change that waits has waited."""
+        since = min(delta.since for delta in self._unwritten())
+        return max(self._loop.time() - since, 0.0) if since < math.inf else 0.0
 
     def cut(self) -> None:
         """Let the next change begin a new delta."""
-        if self.delta:
-            self._closed.append(self.delta)
+        if self._delta:
+            self._closed.append(self._delta)
             self._number_cut += 1
-            self.delta = Delta(self._packer)
+            self._delta = Delta()
 
-    def find(self, kind: AnyKind, guild: str, entity: str, /) -> bytes | Patch | Lookup | None:
+    def find(self, kind: AnyKind, guild: str, entity: str, /) -> Entry | Lookup:
         """Return what the newest unwritten change of an entity makes of it: see `Delta.find`."""
         for delta in self._unwritten():
             found = delta.find(kind, guild, entity)
             if found is not UNTOUCHED:
-                return found
+                is_over = kind.lifetime is not None and self._loop.time() >= delta.end_of(
+                    kind, guild, entity, self._lifetimes.get(kind, 0)
+                )
+                return None if is_over else found
 
         return UNTOUCHED
 
@@ -149,7 +216,7 @@ class Writer:
         return any(delta.touches(kind, guild) for delta in self._unwritten())
 
     def _unwritten(self) -> collections.Iterator[Delta]:
-        yield self.delta
+        yield self._delta
         yield from reversed(self._closed)
         yield from reversed(self._following)
         yield from reversed(self._writing)
@@ -161,13 +228,16 @@ class Writer:
         ------
         sake.errors.BackendError
             If the server is away. The changes are kept and will be written.
+        sake.errors.ClosedClient
+            If the client is closed.
         """
         self.cut()
         if self._number_written >= self._number_cut:
             return
-
         if self._failure is not None:
             raise _away(self._failure)
+        if self._task is None or self._task.done():
+            raise _closed()
 
         waiter = self._loop.create_future()
         self._waiters.append((self._number_cut, waiter))
@@ -175,17 +245,15 @@ class Writer:
         await waiter
 
     async def close(self, within: float, /) -> None:
-        """Write what is left, for at most `within` seconds, and stop.
+        """Take nothing more, write what is left for at most `within` seconds, and stop.
 
         What is lost is counted and logged, also where this is cancelled.
         """
+        self._is_closing = True
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(within):
-                    while self._number_written < self._number_cut or self.delta:
-                        with contextlib.suppress(errors.BackendError):
-                            await self.flush()
-                        await asyncio.sleep(0 if self._failure is None else _PAUSES[0])
+                    await self._drain()
         finally:
             if self._timer is not None:
                 self._timer.cancel()
@@ -193,22 +261,23 @@ class Writer:
                 self._task.cancel()
                 await asyncio.wait([self._task])
             self.give_up_rest()
-            self._resolve(errors.ClosedClient("The client was closed"))
+            self._resolve(_closed())
+
+    async def _drain(self) -> None:
+        while self._number_written < self._number_cut or self._delta:
+            with contextlib.suppress(errors.BackendError):
+                await self.flush()
+            await asyncio.sleep(0 if self._failure is None else _PAUSES[0])
 
     def give_up_rest(self) -> None:
         """Count and log what is not written yet as lost."""
-        self.cut()
-        if lost := sum(delta.count() for delta in self._unwritten()):
+        if lost := sum(delta.count() + len(delta.departures) for delta in self._unwritten()):
             self._statistics.dropped += lost
             _LOGGER.error(
                 "Closed before everything was written: %s changes are lost (%s)",
                 lost,
                 self._failure or "no time was left",
             )
-
-    def _linger(self) -> None:
-        if not self._writing and self._timer is None:
-            self._timer = self._loop.call_later(_LINGER, self._wake.set)
 
     async def _run(self) -> None:
         while True:
@@ -218,15 +287,19 @@ class Writer:
                 self._timer.cancel()
                 self._timer = None
             self.cut()
-            while self._following or self._closed:
-                await self._write_next()
-            if self.delta:
-                self._linger()
+            while self._writing or self._following or self._closed:
+                try:
+                    await self._write_next()
+                except Exception as exc:  # noqa: BLE001 - a bug must not end all writing
+                    self._isolate(exc)
+            if self._delta and self._timer is None:
+                self._timer = self._loop.call_later(_LINGER, self._wake.set)
 
     async def _write_next(self) -> None:
         self._writing = self._following or self._take()
         self._following = self._take()
         for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
+            self._writing_since = self._loop.time()
             try:
                 await self._batches.write(self._writing, self._following)
                 break
@@ -234,25 +307,42 @@ class Writer:
                 self._fail(exc)
                 self._is_paused = True
                 self._bound()
-                await asyncio.sleep(pause)
+                await asyncio.sleep(0 if await self._make_room(exc) else pause)
                 self._is_paused = False
                 self.cut()
                 self._merge()
-            except Exception:
-                if len(self._writing) > 1:
-                    # Only the one that is at fault is to go.
-                    self._closed.extendleft(reversed([*self._writing[1:], *self._following]))
-                    self._writing, self._following = self._writing[:1], []
-                    continue
-                count = sum(delta.count() for delta in self._writing)
-                _LOGGER.exception("A batch of %s changes cannot be written and is skipped: this is a bug", count)
-                self._statistics.skipped += count
-                break
 
         written, self._writing = self._writing, []
-        self._number_written += sum(delta.parts for delta in written)
         self._succeed(written)
-        self._resolve(None)
+
+    async def _make_room(self, exc: errors.BackendError, /) -> bool:
+        """Remove what is to be removed before anything is set, if the server is full: it may be full of just that."""
+        if self._has_made_room or not (isinstance(exc.exception, ReplyError) and exc.exception.is_full):
+            return False
+
+        self._has_made_room = True
+        removals = [found for delta in self._writing if (found := delta.removals())]
+        with contextlib.suppress(errors.BackendError):
+            await self._batches.write(removals, [])
+
+        return bool(removals)
+
+    def _isolate(self, exc: Exception, /) -> None:
+        """Try one by one what went wrong, and not because of the server, so that only what is at fault is given up."""
+        waiting = deque([*self._writing, *self._following, *self._closed])
+        self._writing, self._following = [], []
+        self._is_paused = False
+        delta = waiting.popleft()
+        if delta.is_alone:
+            self._statistics.skipped += delta.count()
+            self._number_written += delta.parts
+            what = ", ".join(f"{kind.name} of {' '.join(guilds)}" for kind, guilds in delta.kinds.items())
+            _LOGGER.error("Changes (%s) cannot be written and are skipped: this is a bug", what, exc_info=exc)
+            self._resolve(None)
+        else:
+            _LOGGER.error("Changes cannot be written together and are written one by one: this is a bug", exc_info=exc)
+            waiting.extendleft(reversed([*delta.split()]))
+        self._closed = waiting
 
     def _take(self) -> list[Delta]:
         """Take as much of what is closed as is written in one go: small deltas become one, a large one goes alone."""
@@ -261,7 +351,12 @@ class Writer:
         while self._closed and (not taken or not self._closed[0].departures):
             delta = self._closed[0]
             size += delta.size
-            if taken and (size > self._exchange_bytes or max(taken[0].size, delta.size) > _ALONE_BYTES):
+            if taken and (
+                size > self._exchange_bytes
+                or max(taken[0].size, delta.size) > _ALONE_BYTES
+                or taken[0].is_alone
+                or delta.is_alone
+            ):
                 break
             self._closed.popleft()
             if taken and taken[-1].size + delta.size <= self._batch_bytes:
@@ -272,8 +367,11 @@ class Writer:
         return taken
 
     def _merge(self) -> None:
-        """Make one delta of what is being written and all that waits."""
+        """Make one delta of what is being written and all that waits, unless it is written one by one."""
         merged, *following = itertools.chain(self._writing, self._following, self._closed)
+        if merged.is_alone:
+            return
+
         for delta in following:
             merged.then(delta, self._kinds)
 
@@ -285,7 +383,7 @@ class Writer:
         if fixed + sum(delta.size for delta in self._closed) <= self._limit:
             return
 
-        if self._is_paused:
+        if self._is_paused and not self._writing[0].is_alone:
             self._merge()
             self._shrink(self._writing[0], self._limit)
         elif self._closed:
@@ -299,29 +397,29 @@ class Writer:
     def _shrink(self, delta: Delta, limit: int, /) -> None:
         if delta.size > limit:
             delta.measure()
-        if delta.size > limit:
-            # The other half is for what comes while this cannot be touched.
-            dropped = delta.shrink(limit // 2)
-            self._statistics.dropped += dropped
-            if self._has_dropped:
-                return
+        if delta.size <= limit:
+            return
 
-            self._has_dropped = True
+        # The other half is for what comes while this cannot be touched.
+        given_up, guilds = delta.give_up(limit // 2, self._kinds)
+        self._statistics.dropped += given_up
+        self._on_given_up(guilds)
+        if not self._has_given_up:
+            self._has_given_up = True
             _LOGGER.error(
-                "%s changes wait for the server and take more than backlog_limit=%s bytes: the oldest %s are dropped",
-                delta.count(),
+                "Changes that wait for the server take more than backlog_limit=%s bytes: the oldest %s are given up, "
+                "and %s guilds are stale until they are received again",
                 self._limit,
-                dropped,
+                given_up,
+                len(guilds),
             )
 
     def _fail(self, exc: errors.BackendError, /) -> None:
         self._statistics.failures += 1
-        self._statistics.is_away = True
         if self._failure is None:
             _LOGGER.error("Changes cannot be written and are kept until they can: %s", exc)
 
         self._failure = exc
-        self._statistics.backlog = sum(delta.size for delta in self._unwritten())
         self._resolve(exc)
 
     def _succeed(self, written: list[Delta], /) -> None:
@@ -329,12 +427,11 @@ class Writer:
             _LOGGER.warning("The server is back: what was kept has been written")
             self._failure = None
 
-        self._has_dropped = False
+        self._has_given_up = self._has_made_room = False
+        self._number_written += sum(delta.parts for delta in written)
         self._statistics.batches += len(written)
-        self._statistics.is_away = False
-        self._statistics.backlog = sum(waiting.size for waiting in self._unwritten())
-        if written[0].since:
-            self._statistics.lag = self._loop.time() - written[0].since
+        self._statistics.last_lag = max(self._loop.time() - min(delta.since for delta in written), 0.0)
+        self._resolve(None)
 
     def _resolve(self, exc: errors.SakeException | None, /) -> None:
         waiting: list[tuple[int, asyncio.Future[None]]] = []
@@ -358,3 +455,7 @@ def _away(exc: errors.SakeException, /) -> errors.SakeException:
     away = errors.BackendError(f"Not written yet, and kept until it can be: {exc}", exception=exc)
     away.__cause__ = exc
     return away
+
+
+def _closed() -> errors.ClosedClient:
+    return errors.ClosedClient("The client was closed")

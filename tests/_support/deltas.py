@@ -12,7 +12,9 @@ import hypothesis
 import orjson
 from hypothesis import strategies
 
+from sake.redis import _changes
 from sake.redis import _delta
+from sake.redis import _draft
 from sake.redis import _keys
 from sake.redis import _kinds
 from sake.redis import _wire
@@ -110,7 +112,7 @@ class Change:
     def happen(self, model: Model) -> None:
         raise NotImplementedError
 
-    def describe(self, delta: _delta.Delta) -> None:
+    def describe(self, draft: _draft.Draft) -> None:
         raise NotImplementedError
 
 
@@ -123,8 +125,8 @@ class Put(Change):
     def happen(self, model: Model) -> None:
         model.set(self.kind, self.guild, self.entity, self.payload, self.lifetime)
 
-    def describe(self, delta: _delta.Delta) -> None:
-        delta.put(self.kind, self.guild, self.entity, self.payload, self.lifetime)
+    def describe(self, draft: _draft.Draft) -> None:
+        draft.put(self.kind, self.guild, self.entity, self.payload, self.lifetime)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,8 +136,8 @@ class Mark(Change):
     def happen(self, model: Model) -> None:
         model.set(self.kind, self.guild, self.entity, {})
 
-    def describe(self, delta: _delta.Delta) -> None:
-        delta.mark(self.kind, self.entity)
+    def describe(self, draft: _draft.Draft) -> None:
+        draft.mark(self.kind, self.entity)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,8 +147,8 @@ class Drop(Change):
     def happen(self, model: Model) -> None:
         model.of(self.kind, self.guild).pop(self.entity, None)
 
-    def describe(self, delta: _delta.Delta) -> None:
-        delta.drop(self.kind, self.guild, self.entity)
+    def describe(self, draft: _draft.Draft) -> None:
+        draft.drop(self.kind, self.guild, self.entity)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,8 +160,8 @@ class Lay(Change):
     def happen(self, model: Model) -> None:
         model.patch(self.kind, self.guild, self.entity, self.over, self.otherwise)
 
-    def describe(self, delta: _delta.Delta) -> None:
-        delta.patch(self.kind, self.guild, self.entity, self.over, self.otherwise)
+    def describe(self, draft: _draft.Draft) -> None:
+        draft.patch(self.kind, self.guild, self.entity, self.over, self.otherwise)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,8 +173,8 @@ class Replace(Change):
         for entity, payload in self.payloads.items():
             model.set(self.kind, self.guild, entity, payload)
 
-    def describe(self, delta: _delta.Delta) -> None:
-        delta.replace(self.kind, self.guild, self.payloads)
+    def describe(self, draft: _draft.Draft) -> None:
+        draft.replace(self.kind, self.guild, self.payloads)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,8 +182,8 @@ class Clear(Change):
     def happen(self, model: Model) -> None:
         model.clear(self.kind, self.guild)
 
-    def describe(self, delta: _delta.Delta) -> None:
-        delta.clear(self.kind, self.guild)
+    def describe(self, draft: _draft.Draft) -> None:
+        draft.clear(self.kind, self.guild)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,8 +193,8 @@ class ClearChannel(Change):
     def happen(self, model: Model) -> None:
         model.clear_channel(self.kind, self.guild, self.channel)
 
-    def describe(self, delta: _delta.Delta) -> None:
-        delta.clear_channel(self.kind, self.guild, self.channel)
+    def describe(self, draft: _draft.Draft) -> None:
+        draft.clear_channel(self.kind, self.guild, self.channel)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,8 +207,8 @@ class Forget(Change):
         else:
             model.of(self.kind, "").pop(self.guild, None)
 
-    def describe(self, delta: _delta.Delta) -> None:
-        delta.forget_guild(self.kind, self.guild)
+    def describe(self, draft: _draft.Draft) -> None:
+        draft.forget_guild(self.kind, self.guild)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,9 +220,8 @@ class Depart(Change):
     def happen(self, model: Model) -> None:
         model.depart(self.departure)
 
-    def describe(self, delta: _delta.Delta) -> None:
-        assert not delta.kinds
-        delta.departures.append(self.departure)
+    def describe(self, draft: _draft.Draft) -> None:
+        draft.depart(self.departure)
 
 
 def apply(delta: _delta.Delta, model: Model, /) -> None:
@@ -239,18 +240,18 @@ def apply(delta: _delta.Delta, model: Model, /) -> None:
 
 
 def _apply_entry(
-    model: Model, kind: Kind, guild: str, entity: str, entry: bytes | _delta.Patch | None, lifetime: int | None, /
+    model: Model, kind: Kind, guild: str, entity: str, entry: _changes.Entry, lifetime: int | None, /
 ) -> None:
     if entry is None:
         model.of(kind, guild).pop(entity, None)
     elif isinstance(entry, bytes):
         model.set(kind, guild, entity, read(_wire.data_of(entry)), lifetime)
-    elif entry.base is _delta.UNKNOWN:
-        model.patch(kind, guild, entity, dict(entry.over), None if entry.otherwise is None else dict(entry.otherwise))
+    elif entry.base is _changes.UNKNOWN:
+        model.patch(kind, guild, entity, laid(entry.overs), None if entry.otherwise is None else laid(entry.otherwise))
     elif isinstance(entry.base, bytes):
-        model.set(kind, guild, entity, {**read(entry.base), **entry.over}, lifetime)
+        model.set(kind, guild, entity, laid((entry.base, *entry.overs)), lifetime)
     elif entry.otherwise is not None:
-        model.set(kind, guild, entity, dict(entry.otherwise))
+        model.set(kind, guild, entity, laid(entry.otherwise))
 
 
 def read(data: bytes, /) -> Payload:
@@ -258,18 +259,51 @@ def read(data: bytes, /) -> Payload:
     return orjson.loads(data) if data else {}
 
 
-def new() -> _delta.Delta:
-    """Make an empty delta."""
-    return _delta.Delta(PACKER)
+def laid(parts: collections.Iterable[bytes], /) -> Payload:
+    """Lay encoded payloads over each other."""
+    whole: Payload = {}
+    for part in parts:
+        whole.update(orjson.loads(part))
+
+    return whole
+
+
+class Described:
+    """A delta that takes what drafts do, each at once."""
+
+    def __init__(self) -> None:
+        self.delta = _delta.Delta()
+
+    def __bool__(self) -> bool:
+        return bool(self.delta)
+
+    def __getattr__(self, name: str) -> typing.Any:
+        if not hasattr(_draft.Draft, name):
+            return getattr(self.delta, name)
+
+        def describe(*arguments: typing.Any, **options: typing.Any) -> typing.Any:
+            draft = _draft.Draft(PACKER)
+            answer = getattr(draft, name)(*arguments, **options)
+            draft.apply(self.delta)
+            return answer
+
+        return describe
+
+
+def new() -> Described:
+    """Make an empty delta, which takes what drafts do."""
+    return Described()
 
 
 def describe(changes: collections.Iterable[Change], /) -> list[_delta.Delta]:
     """Describe changes as a writer's events do: a shard that says which guilds it has begins a new delta."""
-    deltas = [new()]
+    deltas = [_delta.Delta()]
     for change in changes:
         if isinstance(change, Depart) and deltas[-1]:
-            deltas.append(new())
-        change.describe(deltas[-1])
+            deltas.append(_delta.Delta())
+        draft = _draft.Draft(PACKER)
+        change.describe(draft)
+        draft.apply(deltas[-1])
 
     return deltas
 

@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What one event changes, described aside until it is whole. Pure."""
+
+from __future__ import annotations
+
+__all__ = ["Draft"]
+
+import typing
+from collections import abc as collections
+
+from ._changes import Patch
+from ._codec import Payload
+from ._delta import Delta
+from ._delta import Departure
+from ._ids import MOST_DIGITS
+from ._ids import is_code
+from ._kinds import Kind
+from ._kinds import Shape
+from ._wire import MARK
+from ._wire import Packer
+
+AnyKind = Kind[typing.Any]
+
+_Payloads = collections.Mapping[str, dict[str, typing.Any]]
+_Packed = tuple[dict[str, bytes], dict[str, str | None] | None]
+"""Entries, and the channels of those kinds that are found by channel."""
+
+_MOST_BYTES: typing.Final = 4_194_304
+"""An entity that takes more is refused: to send it would keep everything else waiting."""
+
+
+class Draft:
+    """Takes what an event changes, checks and encodes it, and hands it to a delta when the event is described whole.
+
+    A method that raises leaves nothing behind, since whoever describes then throws the draft away. In lists, an entry
+    that cannot be used is left out and named in `refused`.
+
+    Parameters
+    ----------
+    packer
+        Packs entries.
+    """
+
+    __slots__ = ("_packer", "has_departures", "refused", "steps")
+
+    def __init__(self, packer: Packer, /) -> None:
+        self._packer = packer
+        self.has_departures: bool = False
+        """Whether a delta of its own has to begin with this."""
+        self.refused: list[str] = []
+        """What was left out, and why."""
+        self.steps: list[tuple[collections.Callable[..., None], tuple[typing.Any, ...]]] = []
+        """Methods of a delta, and their arguments."""
+
+    def apply(self, delta: Delta, /) -> None:
+        """Add what was described to a delta."""
+        for method, arguments in self.steps:
+            method(delta, *arguments)
+
+    def put(
+        self, kind: AnyKind, guild: str, entity: str, payload: dict[str, typing.Any], lifetime: int | None = None, /
+    ) -> None:
+        """Set one entity; a `lifetime` in milliseconds takes the place of the kind's own, 0 stands for none.
+
+        Raises
+        ------
+        ValueError
+            If an id is none, or the payload is too large.
+        """
+        _check(kind, guild, entity)
+        entry = self._pack(kind, entity, payload)
+        channel = None if kind.channel_of is None else _channel(kind, payload)
+        self.steps.append((Delta.put, (kind, guild, entity, entry, channel, lifetime)))
+
+    def put_all(self, kind: AnyKind, guild: str, payloads: _Payloads, /, *, alone: bool = False) -> int:
+        """Set these entities, by id; if `alone`, drop all others of the kind in the guild. Return how many were taken.
+
+        Raises
+        ------
+        ValueError
+            If the guild's id is none.
+        """
+        _check_guild(kind, guild)
+        try:
+            entries, channels = self._pack_all(kind, payloads)
+        except Exception:  # noqa: BLE001 - which entry is at fault is found out one by one
+            entries, channels = self._pack_each(kind, payloads)
+
+        if entries or alone:
+            self.steps.append((Delta.put_all, (kind, guild, entries, channels, alone)))
+        return len(entries)
+
+    def replace(self, kind: AnyKind, guild: str, payloads: _Payloads, /) -> int:
+        """Set these entities, by id, and drop all others of the kind in the guild; as `put_all` does."""
+        return self.put_all(kind, guild, payloads, alone=True)
+
+    def put_list(
+        self,
+        kind: AnyKind,
+        guild: str,
+        entities: collections.Iterable[dict[str, typing.Any]],
+        /,
+        *,
+        alone: bool = False,
+    ) -> int:
+        """Set the entities of a list; as `put_all` does."""
+        return self.put_all(kind, guild, self._by_id(kind, entities), alone=alone)
+
+    def replace_list(self, kind: AnyKind, guild: str, entities: collections.Iterable[dict[str, typing.Any]], /) -> int:
+        """Set the entities of a list, and drop all others of the kind in the guild; as `put_all` does."""
+        return self.put_list(kind, guild, entities, alone=True)
+
+    def patch(
+        self,
+        kind: AnyKind,
+        guild: str,
+        entity: str,
+        over: Payload,
+        otherwise: Payload | None = None,
+        lifetime: int | None = None,
+        /,
+    ) -> None:
+        """Lay the fields of `over` over one entity; where there is none, set `otherwise` or leave it so.
+
+        A `lifetime` in milliseconds, 0 for none, takes the place of the time that the entity has left.
+
+        Raises
+        ------
+        ValueError
+            If an id is none, or the payload is too large.
+        """
+        _check(kind, guild, entity)
+        laid = _bounded(kind, entity, self._packer.dumps(dict(over)))
+        instead = None
+        if otherwise is not None:
+            instead = laid if otherwise is over else _bounded(kind, entity, self._packer.dumps(dict(otherwise)))
+        channel = None if kind.channel_of is None or otherwise is None else _channel(kind, otherwise)
+        patch = Patch((laid,), None if instead is None else (instead,))
+        self.steps.append((Delta.patch, (kind, guild, entity, patch, channel, lifetime)))
+
+    def drop(self, kind: AnyKind, guild: str, entity: str, /) -> None:
+        """Delete one entity.
+
+        Raises
+        ------
+        ValueError
+            If an id is none.
+        """
+        _check(kind, guild, entity)
+        self.steps.append((Delta.drop, (kind, guild, entity)))
+
+    def mark(self, kind: AnyKind, entity: str, /) -> None:
+        """Put an id into the set of a kind without payloads; `drop` takes it out.
+
+        Raises
+        ------
+        ValueError
+            If the id is none.
+        """
+        _check(kind, "", entity)
+        self.steps.append((Delta.put, (kind, "", entity, MARK, None, None)))
+
+    def clear(self, kind: AnyKind, guild: str, /) -> None:
+        """Delete all entities of a kind in a guild.
+
+        Raises
+        ------
+        ValueError
+            If the guild's id is none.
+        """
+        _check_guild(kind, guild)
+        self.steps.append((Delta.clear, (kind, guild)))
+
+    def clear_channel(self, kind: AnyKind, guild: str, channel: str, /) -> None:
+        """Delete all entities of a kind that are in one channel of a guild.
+
+        Raises
+        ------
+        ValueError
+            If an id is none.
+        """
+        _check_guild(kind, guild)
+        _check_snowflake(kind, "channel", channel)
+        self.steps.append((Delta.clear_channel, (kind, guild, channel)))
+
+    def forget_guild(self, kind: AnyKind, guild: str, /) -> None:
+        """Delete what a kind holds of a guild that the bot left.
+
+        Raises
+        ------
+        ValueError
+            If the guild's id is none.
+        """
+        if kind.in_guild:
+            self.clear(kind, guild)
+        else:
+            self.drop(kind, "", guild)
+
+    def depart(self, departure: Departure, /) -> None:
+        """Remove, before everything else, the guilds that a shard does not have any more."""
+        self.has_departures = True
+        self.steps.append((Delta.depart, (departure,)))
+
+    def refuse(self, what: str, exc: Exception, /) -> None:
+        """Take note of something that is left out of a list."""
+        self.refused.append(f"{what} ({type(exc).__name__}: {exc})")
+
+    def _by_id(
+        self, kind: AnyKind, entities: collections.Iterable[dict[str, typing.Any]], /
+    ) -> dict[str, dict[str, typing.Any]]:
+        entities = list(entities)
+        try:
+            return {kind.id_of(entity): entity for entity in entities}
+        except Exception:  # noqa: BLE001 - which entity is at fault is found out one by one
+            return self._by_id_each(kind, entities)
+
+    def _by_id_each(self, kind: AnyKind, entities: list[dict[str, typing.Any]], /) -> dict[str, dict[str, typing.Any]]:
+        found: dict[str, dict[str, typing.Any]] = {}
+        for entity in entities:
+            try:
+                found[kind.id_of(entity)] = entity
+            except Exception as exc:  # noqa: BLE001 - one bad entity must not cost its neighbours
+                self.refuse(f"{kind.name} without an id", exc)
+
+        return found
+
+    def _pack(self, kind: AnyKind, entity: str, payload: dict[str, typing.Any], /) -> bytes:
+        return _bounded(kind, entity, self._packer.pack(kind, entity, payload))
+
+    def _pack_all(self, kind: AnyKind, payloads: _Payloads, /) -> _Packed:
+        _check_all(kind, payloads)
+        entries = self._packer.pack_all(kind, payloads)
+        if entries:
+            _bounded(kind, "", max(entries.values(), key=len))
+        if kind.channel_of is None:
+            return entries, None
+
+        return entries, {entity: _channel(kind, payload) for entity, payload in payloads.items()}
+
+    def _pack_each(self, kind: AnyKind, payloads: _Payloads, /) -> _Packed:
+        entries: dict[str, bytes] = {}
+        channels: dict[str, str | None] = {}
+        for entity, payload in payloads.items():
+            try:
+                packed, placed = self._pack_all(kind, {entity: payload})
+            except Exception as exc:  # noqa: BLE001 - one bad entry must not cost its neighbours
+                self.refuse(f"{kind.name} {entity!r}", exc)
+            else:
+                entries |= packed
+                channels |= placed or {}
+
+        return entries, None if kind.channel_of is None else channels
+
+
+def _bounded(kind: AnyKind, entity: str, data: bytes, /) -> bytes:
+    if len(data) > _MOST_BYTES:
+        error_message = f"{kind.name} {entity} takes {len(data)} bytes, more than the {_MOST_BYTES} that are stored"
+        raise ValueError(error_message)
+
+    return data
+
+
+def _channel(kind: AnyKind, payload: Payload, /) -> str | None:
+    channel = kind.channel_of and kind.channel_of(payload)
+    if channel is not None:
+        _check_snowflake(kind, "channel", channel)
+    return channel
+
+
+def _check(kind: AnyKind, guild: str, entity: str, /) -> None:
+    _check_guild(kind, guild)
+    if kind.numeric:
+        _check_snowflake(kind, "id", entity)
+    elif not is_code(entity):
+        raise _bad(kind, "id", entity)
+
+
+def _check_all(kind: AnyKind, entities: collections.Iterable[str], /) -> None:
+    together = "".join(entities)
+    if kind.numeric and together.isdigit() and together.isascii() and all(0 < len(e) <= MOST_DIGITS for e in entities):
+        return
+
+    for entity in entities:
+        _check(kind, "" if kind.shape is not Shape.GUILD_HASH else "0", entity)
+
+
+def _check_guild(kind: AnyKind, guild: str, /) -> None:
+    if guild or kind.shape is Shape.GUILD_HASH:
+        _check_snowflake(kind, "guild", guild)
+
+
+def _check_snowflake(kind: AnyKind, name: str, text: str, /) -> None:
+    # A quarter of what a regular expression takes, and done for all that is stored.
+    if not (text.isdigit() and text.isascii() and len(text) <= MOST_DIGITS):
+        raise _bad(kind, name, text)
+
+
+def _bad(kind: AnyKind, name: str, text: str, /) -> ValueError:
+    return ValueError(f"{text[:64]!r} cannot be the {name} of {kind.name} entries")
