@@ -474,6 +474,7 @@ class ResourceClient(abc.Resource):
                 password=self._password,
                 limit=self._max_connections,
                 options=self._connection_options,
+                revive=None if server is None else server.ensure_running,
             ),
             layout={kind: self._database_of(kind) for kind in kinds},
             keys=self._keys,

@@ -59,6 +59,8 @@ _PIECE_BYTES: typing.Final = 131_072
 
 _PING: typing.Final = b"*1\r\n$4\r\nPING\r\n"
 
+_Revive: typing.TypeAlias = "collections.Callable[[], collections.Awaitable[object]]"
+
 check_address = _addresses.check_address
 hide_password = _addresses.hide_password
 
@@ -128,17 +130,27 @@ class Connections:
         How many connections a database has at most.
     options
         Passed to each redis-py connection.
+    revive
+        Called before a connection is made: starts the server where that is ours to do.
     """
 
-    __slots__ = ("_address", "_databases", "_is_closed", "_limit", "_options")
+    __slots__ = ("_address", "_databases", "_is_closed", "_limit", "_options", "_revive")
 
     def __init__(
-        self, address: str, /, *, password: str | None, limit: int, options: collections.Mapping[str, typing.Any]
+        self,
+        address: str,
+        /,
+        *,
+        password: str | None,
+        limit: int,
+        options: collections.Mapping[str, typing.Any],
+        revive: _Revive | None = None,
     ) -> None:
         self._address = address
         self._databases: dict[int, Database] = {}
         self._is_closed = False
         self._limit = limit
+        self._revive = revive
         self._options: dict[str, typing.Any] = {
             # Without it, redis-py reads its own version from disk for every connection.
             "driver_info": redis.DriverInfo(lib_version=redis.__version__).add_upstream_driver(
@@ -177,7 +189,7 @@ class Connections:
         if pool.connection_class is redis.asyncio.UnixDomainSocketConnection:
             pool.connection_kwargs.pop("socket_keepalive", None)
         name = f"{hide_password(self._address)} (database {index})"
-        database = self._databases[index] = Database(pool, name, self._limit)
+        database = self._databases[index] = Database(pool, name, self._limit, self._revive)
         return database
 
     async def check(self, probes: collections.Mapping[int, collections.Sequence[_rights.Probe]], /) -> None:
@@ -204,14 +216,15 @@ class Connections:
 class Database:
     """One database: sends packed commands and returns their replies."""
 
-    __slots__ = ("_free", "_has_msetex", "_idle", "_is_closed", "_pool", "_timeout", "limit", "name")
+    __slots__ = ("_free", "_has_msetex", "_idle", "_is_closed", "_pool", "_revive", "_timeout", "limit", "name")
 
-    def __init__(self, pool: _Pool, name: str, limit: int, /) -> None:
+    def __init__(self, pool: _Pool, name: str, limit: int, revive: _Revive | None = None, /) -> None:
         self._pool = pool
         self._idle: list[Connection] = []
         self._is_closed = False
         self._free = asyncio.Semaphore(limit)
         self._has_msetex: bool | None = None
+        self._revive = revive
         self._timeout: float | None = pool.connection_kwargs["socket_timeout"]
         # One timeout covers all replies to a write: redis-py's own is one for each of them.
         pool.connection_kwargs["socket_timeout"] = None
@@ -310,6 +323,8 @@ class Database:
                 with contextlib.suppress(redis.ConnectionError):
                     return await self._exchange(self._idle.pop(), data, replies, patience)
 
+            if self._revive is not None:
+                await self._revive()
             return await self._exchange(self._pool.make_connection(), data, replies, patience)
         except (redis.RedisError, OSError) as exc:
             raise self._explain(exc) from exc
