@@ -57,7 +57,7 @@ def add_to_tanjun(
     manager = Manager(cache, client)
     asker = Asker(cache, membership, manager.settle if tanjun_managed else _be_settled)
     adapters = {alias: adapter for row in rows for alias, adapter in _adapters(asker, row, trusted=row in trusted)}
-    if any(_is_of(cache, client.get_type_dependency(alias, default=None)) for alias in adapters):
+    if manager.is_attached or any(_is_of(cache, client.get_type_dependency(alias, default=None)) for alias in adapters):
         error_message = f"This {type(cache).__name__} has been added to this Tanjun client already"
         raise ValueError(error_message)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 __all__ = ["Manager"]
 
+import contextlib
 import logging
 import typing
 
@@ -32,13 +33,22 @@ class Manager:
         self._is_late = client.is_alive
         self._is_settled = False
 
+    @property
+    def is_attached(self) -> bool:
+        """Whether the client calls what manages this cache already."""
+        return self._client.get_component_by_name(self._name) is not None
+
+    @property
+    def _name(self) -> str:
+        return f"sake-{id(self._cache):x}"
+
     def attach(self) -> None:
         """Let the client call this."""
         # The client logs and forgets what its callbacks raise. What a component raises when it is opened stops the
         # start, but that is too late for what is asked before, such as the mention prefix.
         self._client.add_client_callback(tanjun.ClientCallbackNames.STARTING, self._on_starting)
         self._client.add_client_callback(tanjun.ClientCallbackNames.CLOSED, self._on_closed)
-        component = tanjun.Component(name=f"sake-{id(self._cache):x}")
+        component = tanjun.Component(name=self._name)
         component.add_on_open(self._on_open)
         self._client.add_component(component)
 
@@ -47,7 +57,8 @@ class Manager:
         # The client calls all its callbacks for its start at once, and some of them use the cache. None of them should
         # wait for a server that does not answer longer than it takes to find that out once.
         if not self._is_settled and self._client.is_alive:
-            await self._flights.join("open", self._settle)
+            with contextlib.suppress(errors.ClosedClient):
+                await self._flights.join("open", self._settle)
 
     async def _settle(self) -> None:
         try:
@@ -75,5 +86,8 @@ class Manager:
         _LOGGER.error("The cache cannot be opened, so Tanjun works without it: %s", self._failure)
 
     async def _on_closed(self) -> None:
+        # What is being opened must not call itself settled after this.
+        opening, self._flights = self._flights, _flights.Flights()
+        await opening.close()
         self._is_settled = False
         await self._cache.close()

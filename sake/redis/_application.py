@@ -50,16 +50,18 @@ class Application(hikari.RESTAware):
 
 @contextlib.contextmanager
 def asking_discord(what: str, /) -> collections.Generator[None, None, None]:
-    """Make ours of the errors that hikari raises where Discord is asked for something.
+    """Make ours of whatever hikari raises where Discord is asked for something, also of an answer it cannot read.
 
     Raises
     ------
     sake.errors.DiscordError
-        If hikari raised one.
+        If hikari raised something.
     """
     try:
         yield
-    except hikari.HikariError as exc:
+    except errors.SakeException:
+        raise
+    except Exception as exc:
         cause = f"{type(exc).__name__}: {exc}"
         error_message = f"{what} is not stored, and Discord cannot be asked for it now ({cause})"
         raise errors.DiscordError(error_message, exception=exc) from exc

@@ -227,6 +227,25 @@ async def test_a_cancelled_look_up_does_not_keep_a_managed_cache_from_opening(
     assert not cache.is_alive
 
 
+async def test_a_client_that_closes_while_its_cache_opens_opens_it_at_the_next_start(
+    own: own_server.OwnServer, bot: hikari.GatewayBot
+) -> None:
+    for moment in range(30):
+        client = tanjun.Client.from_gateway_bot(bot, event_managed=False)
+        cache = sake.RedisCache(own.url, bot, database=0)
+        looks: list[asyncio.Task[typing.Any]] = []
+        async with client:
+            cache.add_to_tanjun(client, tanjun_managed=True)
+            roles = client.get_type_dependency(Sf[hikari.Role])
+            for _ in range(moment):
+                looks.append(asyncio.create_task(verdict(roles.get(UNKNOWN))))
+                await asyncio.sleep(0)
+        assert not cache.is_alive, f"closed {moment} turns after it was added"
+        assert set(await asyncio.gather(*looks)) <= {MISS, FINAL}
+        async with client:
+            assert cache.is_alive, f"closed {moment} turns after it was added"
+
+
 # Keys that are none
 
 
@@ -282,6 +301,12 @@ async def test_an_id_is_an_id_in_all_forms(
 # Registering
 
 
+def registered(client: tanjun.Client) -> typing.Any:
+    adapters = [client.get_type_dependency(alias) for alias in (*GLOBAL.values(), *BOUND.values())]
+    callbacks = [list(client.get_client_callbacks(name)) for name in tanjun.ClientCallbackNames]
+    return adapters, list(client.components), callbacks
+
+
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("second", [True, False])
 async def test_adding_a_cache_twice_is_refused_and_changes_nothing(
@@ -290,15 +315,10 @@ async def test_adding_a_cache_twice_is_refused_and_changes_nothing(
     cache = sake.RedisCache(server.url, bot, **server.options)
     client = register(cache, tanjun_managed=first)
 
-    def everything() -> typing.Any:
-        names = tanjun.ClientCallbackNames
-        adapters = [client.get_type_dependency(alias) for alias in (*GLOBAL.values(), *BOUND.values())]
-        return adapters, len(client.components), [list(client.get_client_callbacks(name)) for name in names]
-
-    before = everything()
+    before = registered(client)
     with pytest.raises(ValueError, match="already"):
         cache.add_to_tanjun(client, trust_get_for=(), tanjun_managed=second)
-    assert everything() == before
+    assert registered(client) == before
     async with client:
         assert cache.is_alive is first
 
@@ -336,6 +356,21 @@ async def test_a_cancelled_conversion_leaves_nothing_that_was_never_awaited(
     assert [str(warning.message) for warning in seen if "never awaited" in str(warning.message)] == []
 
 
+async def test_of_two_caches_on_a_client_neither_is_added_twice(server: servers.Server, bot: hikari.GatewayBot) -> None:
+    client = tanjun.Client.from_gateway_bot(bot, event_managed=False)
+    caches = [sake.RedisCache(server.url, bot, namespace=name, **server.options) for name in ("one", "two")]
+    for cache in caches:
+        cache.add_to_tanjun(client, tanjun_managed=True)
+    before = registered(client)
+    for cache in caches:
+        with pytest.raises(ValueError, match="already"):
+            cache.add_to_tanjun(client, tanjun_managed=True)
+        assert registered(client) == before
+    async with client:
+        assert all(cache.is_alive for cache in caches)
+    assert not any(cache.is_alive for cache in caches)
+
+
 # Many who fetch the same
 
 
@@ -346,7 +381,7 @@ class Discord:
         self.token_type = token_type
         self.asked = 0
         self.ended = 0
-        self.failure: hikari.HikariError | None = None
+        self.failure: Exception | None = None
         self.may_answer = asyncio.Event()
         self._payloads = testing.Payloads(seed=1)
 
@@ -509,6 +544,19 @@ async def test_closing_ends_what_is_being_fetched(
         failures = await asyncio.gather(*answers, return_exceptions=True)
         assert {type(failure) for failure in failures} == {sake.ClosedClient}
         assert asyncio.all_tasks() <= before
+
+
+@by_fetch
+async def test_an_answer_that_hikari_cannot_read_is_told_like_any_other_failure(
+    server: servers.Server, token_type: hikari.TokenType, fetch: Fetch
+) -> None:
+    rest = Discord(token_type=token_type)
+    rest.failure = KeyError("owner")
+    rest.may_answer.set()
+    async with asking(server, rest) as cache:
+        with pytest.raises(sake.DiscordError, match="KeyError") as caught:
+            await fetch(cache)
+        assert caught.value.exception is rest.failure
 
 
 async def test_direct_message_channels_of_different_users_do_not_wait_for_each_other(server: servers.Server) -> None:
