@@ -53,7 +53,7 @@ class ApplicationCache(ResourceClient, abc.ApplicationCache):
         Parameters
         ----------
         expire : sake.abc.ExpireT
-            Seconds, with millisecond precision, or a time draft. Infinity and NaN mean for ever, [None][] goes back to
+            Seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever, [None][] goes back to
             the default: `default_expire` if it was given, else a week.
 
         Returns
@@ -149,7 +149,7 @@ class ApplicationCache(ResourceClient, abc.ApplicationCache):
         application : collections.Mapping[str, typing.Any] | hikari.Application
             The application as Discord sends it through REST, or the model that hikari made of that. It is not changed.
         expire_time : sake.abc.ExpireT
-            How long to keep it: seconds, with millisecond precision, or a time draft. Infinity and NaN mean for ever,
+            How long to keep it: seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever,
             [None][] means as long as was set by `with_application_expire`.
 
         Raises
@@ -186,7 +186,7 @@ class ApplicationCache(ResourceClient, abc.ApplicationCache):
             The `application` of what Discord tells about an authorization, or the model that hikari made of it. It is
             not changed.
         expire_time : sake.abc.ExpireT
-            How long to keep it: seconds, with millisecond precision, or a time draft. Infinity and NaN mean for ever,
+            How long to keep it: seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever,
             [None][] means as long as was set by `with_application_expire`.
 
         Raises

@@ -84,7 +84,7 @@ class ResourceClient(abc.Resource):
         Settings of the resources, such as their lifetimes. It is kept as it is, so clients may share one.
     default_expire : sake.abc.ExpireT
         How long users, messages, invites that never expire, direct message channels and the application are kept where
-        no lifetime of their own was set: seconds or a time draft. [None][], infinity and NaN mean for ever. Unless
+        no lifetime of their own was set: seconds or a time delta. [None][], infinity and NaN mean for ever. Unless
         given, users are kept for `DEFAULT_EXPIRE`, messages for `DEFAULT_FAST_EXPIRE`, invites for
         `DEFAULT_INVITE_EXPIRE`, the others for `DEFAULT_SLOW_EXPIRE`.
     event_managed : bool

@@ -53,7 +53,7 @@ class DMChannelCache(ResourceClient, abc.DMChannelCache):
         Parameters
         ----------
         expire : sake.abc.ExpireT
-            Seconds, with millisecond precision, or a time draft. Infinity and NaN mean for ever, [None][] goes back to
+            Seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever, [None][] goes back to
             the default: `default_expire` if it was given, else a week.
 
         Returns
@@ -158,7 +158,7 @@ class DMChannelCache(ResourceClient, abc.DMChannelCache):
         channel : collections.Mapping[str, typing.Any] | hikari.DMChannel
             The channel as Discord sends it through REST, or the model that hikari made of that. It is not changed.
         expire_time : sake.abc.ExpireT
-            How long to keep it: seconds, with millisecond precision, or a time draft. Infinity and NaN mean for ever,
+            How long to keep it: seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever,
             [None][] means as long as all direct message channels.
 
         Raises

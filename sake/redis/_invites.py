@@ -52,7 +52,7 @@ class InviteCache(ResourceClient, abc.InviteCache):
         Parameters
         ----------
         expire : sake.abc.ExpireT
-            Seconds, with millisecond precision, or a time draft. Infinity and NaN mean for ever, [None][] goes back to
+            Seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever, [None][] goes back to
             the default: `default_expire` if it was given, else 30 days.
 
         Returns
@@ -118,7 +118,7 @@ class InviteCache(ResourceClient, abc.InviteCache):
         payload : collections.Mapping[str, typing.Any]
             The invite with its metadata, as Discord sends it. It is not changed.
         expire_time : sake.abc.ExpireT
-            How long to keep the invite: seconds, with millisecond precision, or a time draft. Infinity and NaN mean for
+            How long to keep the invite: seconds, with millisecond precision, or a time delta. Infinity and NaN mean for
             ever, [None][] means until it expires, and as long as all invites if it never does.
 
         Raises

@@ -49,7 +49,7 @@ class MessageCache(ResourceClient, abc.MessageCache):
         Parameters
         ----------
         expire : sake.abc.ExpireT
-            Seconds, with millisecond precision, or a time draft. Infinity and NaN mean for ever, [None][] goes back to
+            Seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever, [None][] goes back to
             the default: `default_expire` if it was given, else five minutes.
 
         Returns
@@ -114,7 +114,7 @@ class MessageCache(ResourceClient, abc.MessageCache):
         payload : collections.Mapping[str, typing.Any]
             The message as Discord sends it. It is not changed.
         expire_time : sake.abc.ExpireT
-            How long to keep the message: seconds, with millisecond precision, or a time draft. Infinity and NaN mean
+            How long to keep the message: seconds, with millisecond precision, or a time delta. Infinity and NaN mean
             for ever, [None][] means as long as all messages.
 
         Raises
@@ -145,7 +145,7 @@ class MessageCache(ResourceClient, abc.MessageCache):
         payload : collections.Mapping[str, typing.Any]
             The fields that changed, and the message's `id`. It is not changed.
         expire_time : sake.abc.ExpireT
-            How long to keep the message from now on: seconds, with millisecond precision, or a time draft. Infinity and
+            How long to keep the message from now on: seconds, with millisecond precision, or a time delta. Infinity and
             NaN mean for ever, [None][] means for the time it has left.
 
         Returns

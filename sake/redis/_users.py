@@ -49,7 +49,7 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
         Parameters
         ----------
         expire : sake.abc.ExpireT
-            Seconds, with millisecond precision, or a time draft. Infinity and NaN mean for ever, [None][] goes back to
+            Seconds, with millisecond precision, or a time delta. Infinity and NaN mean for ever, [None][] goes back to
             the default: `default_expire` if it was given, else an hour.
 
         Returns
@@ -186,7 +186,7 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
         payload : collections.Mapping[str, typing.Any]
             The user as Discord sends it. It is not changed.
         expire_time : sake.abc.ExpireT
-            How long to keep the user: seconds, with millisecond precision, or a time draft. Infinity and NaN mean for
+            How long to keep the user: seconds, with millisecond precision, or a time delta. Infinity and NaN mean for
             ever, [None][] means as long as all users.
 
         Raises
