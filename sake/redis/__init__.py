@@ -35,8 +35,6 @@ __all__ = [
     "VoiceStateCache",
 ]
 
-from sake import _predecessor as _predecessor
-
 from ._applications import ApplicationCache
 from ._cache import RedisCache
 from ._channels import GuildChannelCache

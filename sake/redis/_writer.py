@@ -322,10 +322,13 @@ class Writer:
 
         self._has_made_room = True
         removals = [found for delta in self._writing if (found := delta.removals())]
+        if not removals:
+            return False
+
         with contextlib.suppress(errors.BackendError):
             await self._batches.write(removals, [])
 
-        return bool(removals)
+        return True
 
     def _isolate(self, exc: Exception, /) -> None:
         """Try one by one what went wrong, and not because of the server, so that only what is at fault is given up."""

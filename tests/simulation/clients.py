@@ -47,15 +47,18 @@ class Client:
         self, world: world_.World, name: str, cls: type[typing.Any], *, is_fed: bool, lag: float = 0.0
     ) -> None:
         self.name = name
-        self.context = loop_.on_host(name)
+        self.host = f"{name} {world.number_of_processes()}"
+        self.context = loop_.on_host(self.host)
         self.is_fed = is_fed
         self.is_open = False
         self.is_busy = False
         """Whether it is being opened or closed."""
         self.seen: dict[events_.Beacon, int] = {}
         """How new the newest answer about each beacon was."""
+        self._cls = cls
         self._lag = lag
         self._inbox: deque[tuple[float, world_.Telling]] = deque()
+        self._killed: asyncio.Future[None] = world.loop.create_future()
         self._world = world
         self.bot = self.context.run(gateway.make_bot)
         self._feed = gateway.Feed(self.bot, gateway.Shard())
@@ -72,6 +75,10 @@ class Client:
         )
         for index, database in setup.overrides:
             self.cache.with_index_override(sake.redis.ResourceIndex[index], override=database)
+
+    def again(self) -> Client:
+        """Return the same bot in a new process."""
+        return Client(self._world, self.name, self._cls, is_fed=self.is_fed, lag=self._lag)
 
     def receive(self, telling: world_.Telling) -> None:
         """Let an event arrive, in its order, as soon as the bot is there and not behind."""
@@ -93,12 +100,27 @@ class Client:
             self._feed(telling.name, payload, shard=telling.shard)
             self._world.told(self, telling, payload)
 
+    def kill(self) -> None:
+        """End the process, in the middle of whatever it does."""
+        self._world.loop.kill(self.host)
+        for link in self._world.network.links_of(self.host):
+            link.vanish()
+        self.is_open = self.is_busy = False
+        self._killed.set_result(None)
+
+    @property
+    def is_killed(self) -> bool:
+        """Whether its process was ended."""
+        return self._killed.done()
+
     async def open(self) -> None:
         """Open the cache, as often as it takes; errors are looked at."""
         if self.is_open or self.is_busy:
             return
         self.is_busy = True
         for _ in range(30):
+            if self.is_killed:
+                return
             with contextlib.suppress(sake.BackendError, CallCancelled):
                 await self.call("open", "open", lambda cache: cache.open())
                 self.is_open = True
@@ -136,7 +158,9 @@ class Client:
         task = world.loop.create_task(work(self.cache), context=self.context, name=f"{self.name} {label}")
         if cancel is not None:
             world.loop.call_later(cancel, task.cancel)
-        done, _ = await asyncio.wait({task}, timeout=seconds)
+        done, _ = await asyncio.wait({task, self._killed}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if self.is_killed:
+            raise CallCancelled
         if not done:
             world.fail(f"{limit} takes too long", f"{self.name}: {label} is not done after {seconds} s")
             world.give_up(task)

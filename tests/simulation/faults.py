@@ -103,6 +103,6 @@ FAULTS: typing.Final[dict[str, Fault]] = {
     "full": Fault(*_state("is_full"), _nothing),
     "read only": Fault(*_state("is_replica"), _nothing),
     "loading": Fault(*_state("is_loading"), _nothing),
-    "slow": Fault(_slow, _wide, lambda chance: (chance.choice((2_000, 20_000)),)),
+    "slow": Fault(_slow, _wide, lambda chance: (chance.choice((8_000, 20_000)),)),
     "far": Fault(_far, _near, lambda chance: (chance.choice((0.05, 0.2)),)),
 }

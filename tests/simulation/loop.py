@@ -48,6 +48,7 @@ class _Task(asyncio.Task[typing.Any]):
 
     def __init__(self, *args: typing.Any, **options: typing.Any) -> None:
         self._number = next(self._numbers)
+        self.host = (options.get("context") or contextvars.copy_context()).get(HOST, "")
         super().__init__(*args, **options)
 
     def __hash__(self) -> int:
@@ -65,6 +66,7 @@ class Loop(asyncio.BaseEventLoop):
         # The base class waits by asking a selector: so this waits without waiting.
         self._selector = self
         self._clock_resolution = 1e-9
+        self._killed: set[str] = set()
         self.turns = 0
         self.set_task_factory(self._make_task)
         _Task._numbers = itertools.count()
@@ -87,6 +89,34 @@ class Loop(asyncio.BaseEventLoop):
                 self._interleave()
         return ()
 
+    def kill(self, host: str) -> None:
+        """Let nothing of a host ever run again: no task goes on, no `finally`."""
+        self._killed.add(host)
+        for handle in (*self._ready, *self._scheduled):
+            if handle._context.get(HOST, "") == host:
+                handle.cancel()
+        for task in self.tasks_of(host):
+            task._log_destroy_pending = False
+
+    def tasks_of(self, host: str) -> list[_Task]:
+        """Return the tasks of a host that are not done."""
+        return [task for task in asyncio.all_tasks(self) if isinstance(task, _Task) and task.host == host]
+
+    def living(self) -> set[asyncio.Task[typing.Any]]:
+        """Return the tasks that are not done, and of a host that was not killed."""
+        return {task for task in asyncio.all_tasks(self) if getattr(task, "host", "") not in self._killed}
+
+    def call_soon(
+        self,
+        callback: collections.Callable[..., object],
+        *args: typing.Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Handle:
+        handle = super().call_soon(callback, *args, context=context)
+        if self._killed and handle._context.get(HOST, "") in self._killed:
+            handle.cancel()
+        return handle
+
     def call_at(
         self,
         when: float,
@@ -94,7 +124,10 @@ class Loop(asyncio.BaseEventLoop):
         *args: typing.Any,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
-        return super().call_at(when + self._chance.random() * _TIE, callback, *args, context=context)
+        handle = super().call_at(when + self._chance.random() * _TIE, callback, *args, context=context)
+        if self._killed and handle._context.get(HOST, "") in self._killed:
+            handle.cancel()
+        return handle
 
     async def create_connection(  # type: ignore[override]
         self,

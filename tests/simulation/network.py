@@ -20,8 +20,8 @@ _LOW: typing.Final = 16_384
 _CHUNK: typing.Final = 16_384
 _APART: typing.Final = 0.000_002
 """Seconds between what follows each other on one connection: more than timers are late."""
-_SYSTEM_BUFFER: typing.Final = 131_072
-"""Bytes that the system takes from a process before they are on their way."""
+_SYSTEM_BUFFER: typing.Final = 32_768
+"""Bytes that the system takes from a process before they are on their way: what a narrow link moves in seconds."""
 
 
 class Peer(typing.Protocol):
@@ -335,6 +335,13 @@ class Link(asyncio.Transport):
         if self._is_writing_paused:
             self._is_writing_paused = False
         self._loop.call_at(self._arrival(0, 0), self._tell_peer)
+
+    def vanish(self) -> None:
+        """Let the client be gone, without a word to it: what the system has been given still arrives."""
+        if not self._is_over:
+            self._is_over = self._is_closing = True
+            self._network.links.pop(self, None)
+            self._loop.call_at(self._arrival(0, 0), self._tell_peer)
 
     def _tell_peer(self) -> None:
         if self._network.is_cut and self._under_way:

@@ -90,7 +90,7 @@ def _tidy(world: world_.World) -> None:
     """End what is left, and let everything that Python says about it be heard."""
     loop = world.loop
     with contextlib.suppress(loop_.StuckError):
-        tasks = [task for task in asyncio.all_tasks(loop) if not task.done()]
+        tasks = [task for task in world.living() if not task.done()]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -120,9 +120,18 @@ class _heard:  # noqa: N801 - a context
             logger.setLevel(logging.WARNING)
         self._caught = self._warnings.__enter__()
         warnings.simplefilter("always")
+        self._unraisable, sys.unraisablehook = sys.unraisablehook, self._complain
+
+    def _complain(self, unraisable: sys.UnraisableHookArgs) -> None:
+        # What a killed process was about to do is thrown away by Python in ways of its own.
+        if not self._world.has_killed:
+            self._world.fail(
+                "Python complains", f"{unraisable.err_msg}: {unraisable.exc_value!r}", unraisable.exc_value
+            )
 
     def __exit__(self, *_: object) -> None:
-        for warning in self._caught or ():
+        sys.unraisablehook = self._unraisable
+        for warning in () if self._world.has_killed else self._caught or ():
             if issubclass(warning.category, (ResourceWarning, RuntimeWarning)):
                 self._world.fail("Python warns", str(warning.message))
         self._warnings.__exit__(None, None, None)

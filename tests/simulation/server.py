@@ -159,6 +159,8 @@ class Server:
 
     def refusal(self, name: str, arguments: collections.Sequence[bytes], *, in_script: bool) -> str | None:
         """Return the error with which a command is refused, if it is."""
+        if name == "msetex" and not self.has_msetex:
+            return "ERR unknown command 'MSETEX'"
         if self.is_loading and name not in _WHILE_LOADING:
             return "LOADING Redis is loading the dataset in memory"
         if self.is_replica and name in _WRITES:
@@ -167,8 +169,6 @@ class Server:
             return "OOM command not allowed when used memory > 'maxmemory'."
         if self.is_cluster and name not in _WITHOUT_KEYS:
             return _refusal_of_cluster(name, arguments, in_script=in_script)
-        if name == "msetex" and not self.has_msetex:
-            return "ERR unknown command 'MSETEX'"
         return None
 
     def note(self, session: Session, name: str, arguments: collections.Sequence[bytes], outcome: str) -> None:

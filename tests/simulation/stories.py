@@ -261,7 +261,7 @@ class _Author:
             self._add("odd", "", self._number())
 
     def _life(self) -> None:
-        what, who = self._chance.choice(("flush", "close", "close", "foreign")), self._anyone()
+        what, who = self._chance.choice(("flush", "close", "close", "foreign", "kill")), self._anyone()
         pause = round(self._chance.choice((0.001, 1.0)) * self._chance.random(), 5)
         self._add(what, who, self._cancel(), pause)
         if what == "close":

@@ -24,10 +24,11 @@ from simulation import expected as expected_
 from simulation import faults as faults_
 from simulation import invariants
 from simulation import odd as odd_
+from simulation import sizes
 from simulation import stories
 
-_BACKLOG_FACTOR: typing.Final = 3.0
-"""How much more than `backlog_limit` may wait: the limit is about right, and an event counts once it is whole."""
+_BACKLOG_FACTOR: typing.Final = 2.0
+"""How much more than `backlog_limit` may wait: the limit is about right, and what is on its way cannot be given up."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,9 +80,14 @@ class World:
         self.guild_ids = (*adversary.GUILD_IDS, *events_.SPECIAL)
         self.compared = frozenset({*adversary.GUILD_IDS, events_.SQUARE, events_.TOWER, events_.CROWD})
         """The guilds whose entities are known in every field."""
+        self.has_killed = False
+        """Whether a process was ended in the middle of what it did."""
+        self.largest_event = 20_000
+        """Bytes that one event may take at most, which counts once it is whole."""
         self.odd_events = 0
         self._doubtful: set[events_.Beacon] = set()
         self._active = 0
+        self._processes = 0
         self._well_since = -1e9
         self._tasks: set[asyncio.Task[typing.Any]] = set()
         self._given_up: list[asyncio.Task[typing.Any]] = []
@@ -130,6 +136,11 @@ class World:
         """Return whether an entity is written by hand."""
         return kind == "messages" and int(key) >> 22 == int(events_.HAND) >> 22
 
+    def number_of_processes(self) -> int:
+        """Count one process more."""
+        self._processes += 1
+        return self._processes
+
     def give_up(self, task: asyncio.Task[typing.Any]) -> None:
         """Stop to wait for a call."""
         task.cancel()
@@ -160,8 +171,8 @@ class World:
 
     def _complain(self, _: object, context: dict[str, typing.Any]) -> None:
         text = str(context["message"])
-        # hikari says so of payloads that it cannot use itself.
-        if "conduit" not in text:
+        # hikari says so of payloads that it cannot use itself, and asyncio of the iterators of a killed process.
+        if "conduit" not in text and not ("asynchronous generator" in text and self.has_killed):
             self.fail("asyncio complains", f"{text}: {context.get('exception')!r}", context.get("exception"))
 
     async def tell(self) -> None:
@@ -236,6 +247,7 @@ class World:
             self._tell_all(Telling(*event))
 
     async def _do_square(self, number: int, weight: int) -> None:
+        self.largest_event = max(self.largest_event, 20_000 + 150 * weight)
         self._tell_all(Telling(*self.stream.square(number, weight=weight)))
 
     async def _do_beacon(self, place: int, act: str, spoil: float | None) -> None:
@@ -276,6 +288,19 @@ class World:
             await client.open()
 
         self._spawn(reopen())
+
+    async def _do_kill(self, client: clients_.Client, _: float | None, pause: float) -> None:
+        async def start_anew() -> None:
+            await asyncio.sleep(pause)
+            self.clients[client.name] = anew = client.again()
+            await anew.open()
+
+        if not self.stage.is_real:
+            client.kill()
+            self.has_killed = True
+            if client.is_fed:
+                self.lost(f"{client.name} was killed")
+            self._spawn(start_anew())
 
     async def _do_keep(self) -> None:
         self.kept = self.server.snapshot()
@@ -368,15 +393,19 @@ class World:
 
     def _check_memory(self) -> None:
         limit = self.story.setup.backlog_limit
-        if limit is None:
+        if limit is None or self.is_well(1.0):
             return
         for client in self.clients.values():
-            size = client.cache.statistics.backlog
-            if size > limit * _BACKLOG_FACTOR:
+            size = max(client.cache.statistics.backlog, sizes.of_backlog(client.cache))
+            if size > limit * _BACKLOG_FACTOR + self.largest_event:
                 self.fail("memory", f"{client.name}: {size} bytes wait, where {limit} may")
 
+    def living(self) -> set[asyncio.Task[typing.Any]]:
+        """Return the tasks that are not done, and of a process that was not killed."""
+        return asyncio.all_tasks(self.loop) if self.stage.is_real else self.loop.living()
+
     def _check_left(self) -> None:
-        tasks = asyncio.all_tasks(self.loop) - self._tasks - {asyncio.current_task(self.loop)}
+        tasks = self.living() - self._tasks - {asyncio.current_task(self.loop)}
         for task in tasks - set(self._given_up):
             self.fail("a task is left", repr(task))
         for link, owner in self.network.links.items():
