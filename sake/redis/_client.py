@@ -21,9 +21,9 @@ from sake import errors
 from . import _connections
 from . import _kinds
 from . import _membership
+from . import _people
 from . import _stores
 from ._codec import Codec
-from ._codec import Payload
 from ._draft import Draft
 from ._engine import Engine
 from ._expiry import DEFAULT_SLOW_EXPIRE
@@ -528,6 +528,10 @@ class ResourceClient(abc.Resource):
     async def _on_stopping(self, _: hikari.StoppingEvent, /) -> None:
         await self.close()
 
-    def _put_user(self, draft: Draft, user: Payload | None, /) -> None:
+    def _lay_users(self, draft: Draft, users: collections.Iterable[_people.User | None], /) -> None:
         if _kinds.USERS in self._engine().layout:
-            _stores.put_user(draft, user)
+            _stores.lay_users(draft, users)
+
+    def _put_users(self, draft: Draft, users: collections.Iterable[_people.User | None], /) -> None:
+        if _kinds.USERS in self._engine().layout:
+            _stores.put_users(draft, users)

@@ -16,6 +16,7 @@ from sake import abc
 from sake import errors
 
 from . import _models
+from . import _people
 from . import _stores
 from ._application import asking_discord
 from ._client import ResourceClient
@@ -76,7 +77,7 @@ class DMChannelCache(ResourceClient, abc.DMChannelCache):
     def _plan_dm_channel(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         channel, user = nested(payload, "channel"), nested(payload, "user")
         is_own = channel.get("type") == hikari.ChannelType.DM and payload.get("context", _BOT_DM) == _BOT_DM
-        if is_own and _stores.is_complete_user(user):
+        if is_own and _people.is_whole(user):
             _put(draft, {**channel, "recipients": [user]})
 
     @typing_extensions.override

@@ -114,7 +114,7 @@ class EmojiCache(ResourceClient, abc.RefEmojiCache):
 
         def describe(draft: Draft) -> None:
             draft.put(EMOJIS, guild, entity, dict(payload))
-            self._put_user(draft, payload.get("user"))
+            self._lay_users(draft, [payload.get("user")])
 
         await _stores.write(self._engine(), describe)
 
@@ -210,6 +210,6 @@ class StickerCache(ResourceClient, abc.RefStickerCache):
 
         def describe(draft: Draft) -> None:
             draft.put(STICKERS, guild, entity, dict(payload))
-            self._put_user(draft, payload.get("user"))
+            self._lay_users(draft, [payload.get("user")])
 
         await _stores.write(self._engine(), describe)

@@ -14,6 +14,7 @@ import typing_extensions
 
 from sake import abc
 
+from . import _people
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
@@ -109,7 +110,7 @@ class InviteCache(ResourceClient, abc.InviteCache):
         return _stores.iter_all(self._engine, INVITES, window_size)
 
     async def set_invite(self, payload: Payload, /, *, expire_time: abc.ExpireT = None) -> None:
-        """Store an invite, and its inviter and target, in place of what was stored of them.
+        """Store an invite and the users that it holds, in place of what was stored of them.
 
         One that has already expired is removed instead.
 
@@ -137,8 +138,7 @@ class InviteCache(ResourceClient, abc.InviteCache):
 
         def describe(draft: Draft) -> None:
             _put(draft, payload, lifetime)
-            self._put_user(draft, payload.get("inviter"))
-            self._put_user(draft, payload.get("target_user"))
+            self._put_users(draft, _people.in_invite(payload))
 
         await _stores.write(self._engine(), describe)
 

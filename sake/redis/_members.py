@@ -104,8 +104,8 @@ class MemberCache(ResourceClient, abc.MemberCache):
             return
 
         guild, count = str(payload["id"]), payload.get("member_count")
-        taken = draft.replace_list(MEMBERS, guild, members)
-        if count is not None and taken >= count:
+        draft.replace(MEMBERS, guild, {str(member["user"]["id"]): member for member in members})
+        if count is not None and len(members) >= count:
             self._mark_complete(draft, guild)
         else:
             self._mark_incomplete(draft, guild, count)
@@ -129,10 +129,10 @@ class MemberCache(ResourceClient, abc.MemberCache):
     @on("GUILD_MEMBERS_CHUNK")
     def _plan_members_chunk(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         guild, members = str(payload["guild_id"]), payload["members"]
-        taken = draft.put_list(MEMBERS, guild, members)
+        draft.put_all(MEMBERS, guild, {str(member["user"]["id"]): member for member in members})
         request = guild, str(payload.get("nonce") or "")
         chunks = self._chunks.setdefault(request, {})
-        chunks[payload["chunk_index"]] = taken
+        chunks[payload["chunk_index"]] = len(members)
         if len(chunks) < payload["chunk_count"]:
             return
 
@@ -262,7 +262,7 @@ class MemberCache(ResourceClient, abc.MemberCache):
 
         def describe(draft: Draft) -> None:
             draft.put(MEMBERS, guild, user, dict(payload))
-            self._put_user(draft, payload["user"])
+            self._put_users(draft, [payload["user"]])
 
         await _stores.write(self._engine(), describe)
 

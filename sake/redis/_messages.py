@@ -13,6 +13,7 @@ import typing_extensions
 
 from sake import abc
 
+from . import _people
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
@@ -107,7 +108,7 @@ class MessageCache(ResourceClient, abc.MessageCache):
         return _stores.iter_all(self._engine, MESSAGES, window_size)
 
     async def set_message(self, payload: Payload, /, *, expire_time: abc.ExpireT = None) -> None:
-        """Store a message and its author, in place of what was stored of them.
+        """Store a message and the users that it holds, in place of what was stored of them.
 
         Parameters
         ----------
@@ -132,8 +133,7 @@ class MessageCache(ResourceClient, abc.MessageCache):
 
         def describe(draft: Draft) -> None:
             draft.put(MESSAGES, "", message, dict(payload), lifetime)
-            if not payload.get("webhook_id"):
-                self._put_user(draft, payload.get("author"))
+            self._put_users(draft, _people.in_message(payload))
 
         await _stores.write(self._engine(), describe)
 

@@ -16,13 +16,13 @@ __all__ = [
     "get_many_owned",
     "get_named",
     "get_owned",
-    "is_complete_user",
     "iter_all",
     "iter_channel",
     "iter_guild",
     "iter_guild_ids",
     "iter_ids",
     "key_of",
+    "lay_users",
     "put_user",
     "put_users",
     "replace",
@@ -40,6 +40,7 @@ import hikari
 from sake import errors
 
 from . import _ids
+from . import _people
 from . import _scans
 from ._codec import Payload
 from ._codec import nested
@@ -66,22 +67,22 @@ def replace(draft: Draft, kind: AnyKind, payload: Payload, name: str, guild_key:
         draft.replace_list(kind, str(payload[guild_key]), entities)
 
 
-def is_complete_user(user: Payload, /) -> bool:
-    """Return whether a payload is a whole user, not just an id with what has changed."""
-    return "username" in user and "discriminator" in user and "avatar" in user and "id" in user
+def lay_users(draft: Draft, users: collections.Iterable[_people.User | None], /) -> None:
+    """Lay users over those that are stored, where the payloads are whole but lack what users have elsewhere."""
+    for user, payload in _by_id(users).items():
+        draft.patch(USERS, "", user, payload, payload)
 
 
-def put_user(draft: Draft, user: Payload | None, /) -> None:
+def put_user(draft: Draft, user: _people.User | None, /) -> None:
     """Set a user, where the payload is a whole one."""
-    if user and is_complete_user(user):
-        draft.put(USERS, "", str(user["id"]), dict(user))
+    if user and _people.is_whole(user):
+        draft.put(USERS, "", str(user["id"]), user)
 
 
-def put_users(draft: Draft, items: collections.Iterable[Payload], /) -> None:
-    """Set the users of members, emojis or other things that have one, where they are whole."""
-    users = {str(user["id"]): user for item in items if (user := item.get("user")) and is_complete_user(user)}
-    if users:
-        draft.put_all(USERS, "", users)
+def put_users(draft: Draft, users: collections.Iterable[_people.User | None], /) -> None:
+    """Set users, where the payloads are whole ones."""
+    if whole := _by_id(users):
+        draft.put_all(USERS, "", whole)
 
 
 def as_payload(given: object, /) -> Payload:
@@ -325,6 +326,10 @@ async def clear_channel(engine: Engine, kind: AnyKind, channel_id: hikari.Snowfl
             draft.clear_channel(kind, guild, channel)
 
     await write(engine, describe)
+
+
+def _by_id(users: collections.Iterable[_people.User | None], /) -> dict[str, _people.User]:
+    return {str(user["id"]): user for user in users if user and _people.is_whole(user)}
 
 
 def _iterate(

@@ -13,6 +13,7 @@ import typing_extensions
 
 from sake import abc
 
+from . import _people
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
@@ -25,7 +26,8 @@ from ._kinds import ME
 from ._kinds import USERS
 
 _ME: typing.Final = "me"
-_WITH_USERS: typing.Final = ("members", "emojis", "stickers")
+_WITH_THIN_USERS: typing.Final = ("emojis", "stickers")
+"""Lists whose users lack fields that users have elsewhere."""
 
 
 class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
@@ -71,58 +73,56 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
     def _plan_own_user(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         user = payload["user"]
         draft.put(ME, "", _ME, user)
-        _stores.put_user(draft, user)
+        self._lay_users(draft, [user])
 
     @on("USER_UPDATE")
     def _plan_own_user_update(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         draft.put(ME, "", _ME, dict(payload))
-        _stores.put_user(draft, payload)
+        self._lay_users(draft, [dict(payload)])
 
-    @on(
-        "GUILD_MEMBER_ADD",
-        "GUILD_MEMBER_UPDATE",
-        "GUILD_MEMBER_REMOVE",
-        "GUILD_BAN_ADD",
-        "GUILD_BAN_REMOVE",
-        "INTEGRATION_CREATE",
-        "INTEGRATION_UPDATE",
-    )
+    @on("GUILD_MEMBER_ADD", "GUILD_MEMBER_UPDATE", "GUILD_MEMBER_REMOVE", "GUILD_BAN_ADD", "GUILD_BAN_REMOVE")
     def _plan_user(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         _stores.put_user(draft, payload.get("user"))
 
     @on("VOICE_STATE_UPDATE", "TYPING_START", "MESSAGE_REACTION_ADD")
     def _plan_user_of_member(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
-        if member := payload.get("member"):
-            _stores.put_user(draft, member.get("user"))
+        _stores.put_user(draft, nested(payload, "member").get("user"))
 
-    @on("GUILD_CREATE", "GUILD_UPDATE", "GUILD_MEMBERS_CHUNK", "GUILD_EMOJIS_UPDATE", "GUILD_STICKERS_UPDATE")
-    def _plan_users_in_lists(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
-        for name in _WITH_USERS:
-            _stores.put_users(draft, payload.get(name) or ())
+    @on("GUILD_CREATE", "GUILD_UPDATE", "GUILD_EMOJIS_UPDATE", "GUILD_STICKERS_UPDATE")
+    def _plan_thin_users(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        for name in _WITH_THIN_USERS:
+            self._lay_users(draft, (item.get("user") for item in payload.get(name) or ()))
+
+    @on("GUILD_CREATE")
+    def _plan_users_of_scheduled_events(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        events = payload.get("guild_scheduled_events") or ()
+        _stores.put_users(draft, (event.get("creator") for event in events))
+
+    @on("GUILD_CREATE", "GUILD_MEMBERS_CHUNK")
+    def _plan_users_of_members(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        # After those above: what members carry is all that Discord tells of a user.
+        _stores.put_users(draft, (member.get("user") for member in payload.get("members") or ()))
 
     @on("MESSAGE_CREATE", "MESSAGE_UPDATE")
     def _plan_users_of_message(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
-        _put_message(draft, payload)
+        _stores.put_users(draft, _people.in_message(payload))
 
     @on("INTERACTION_CREATE")
     def _plan_users_of_interaction(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
-        _stores.put_user(draft, payload.get("user"))
-        _stores.put_user(draft, nested(payload, "member").get("user"))
-        resolved = nested(nested(payload, "data"), "resolved")
-        for user in nested(resolved, "users").values():
-            _stores.put_user(draft, user)
-        if message := payload.get("message"):
-            _put_message(draft, message)
+        _stores.put_users(draft, _people.in_interaction(payload))
 
     @on("INVITE_CREATE")
     def _plan_users_of_invite(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
-        _stores.put_user(draft, payload.get("inviter"))
-        _stores.put_user(draft, payload.get("target_user"))
+        _stores.put_users(draft, _people.in_invite(payload))
+
+    @on("INTEGRATION_CREATE", "INTEGRATION_UPDATE")
+    def _plan_users_of_integration(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        _stores.put_users(draft, (payload.get("user"), nested(payload, "application").get("bot")))
 
     @on("THREAD_MEMBERS_UPDATE")
     def _plan_users_of_thread(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
-        for added in payload.get("added_members") or ():
-            _stores.put_user(draft, nested(added, "member").get("user"))
+        added = payload.get("added_members") or ()
+        _stores.put_users(draft, (nested(thread_member, "member").get("user") for thread_member in added))
 
     @on("GUILD_SCHEDULED_EVENT_CREATE", "GUILD_SCHEDULED_EVENT_UPDATE", "GUILD_SCHEDULED_EVENT_DELETE")
     def _plan_user_of_scheduled_event(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
@@ -202,14 +202,3 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
         """
         user, lifetime = _stores.key_of(payload, "id"), to_lifetime(expire_time, "expire_time")
         await _stores.write(self._engine(), lambda draft: draft.put(USERS, "", user, dict(payload), lifetime))
-
-
-def _put_message(draft: Draft, message: Payload, /) -> None:
-    if not message.get("webhook_id") or message.get("application_id"):
-        _stores.put_user(draft, message.get("author"))
-    for mention in message.get("mentions") or ():
-        _stores.put_user(draft, {name: value for name, value in mention.items() if name != "member"})
-    if interaction := message.get("interaction_metadata"):
-        _stores.put_user(draft, interaction.get("user"))
-    if replied_to := message.get("referenced_message"):
-        _put_message(draft, replied_to)
