@@ -26,7 +26,7 @@ class GuildCache(_base.Resource, abc.ABC):
         """Remove all guilds.
 
         The guilds' availability is forgotten with them. Their members, channels, roles and the like are kept: they
-        belong to their own caches.
+        belong to their own caches. So is whether they are stale, which is about these as well.
 
         Raises
         ------
@@ -41,7 +41,8 @@ class GuildCache(_base.Resource, abc.ABC):
         """Remove a guild.
 
         Nothing happens if the guild is not stored. The guild's availability is forgotten with it. Its members,
-        channels, roles and the like are kept: they belong to their own caches.
+        channels, roles and the like are kept: they belong to their own caches. So is whether it is stale, which is
+        about these as well.
 
         Parameters
         ----------
@@ -112,6 +113,25 @@ class GuildCache(_base.Resource, abc.ABC):
         """
 
     @abc.abstractmethod
+    async def get_stale_guild_ids(self) -> collections.Set[hikari.Snowflake]:
+        """Get the ids of the guilds of which changes were lost.
+
+        See `is_guild_stale`.
+
+        Returns
+        -------
+        collections.Set[hikari.Snowflake]
+            The ids of the stale guilds.
+
+        Raises
+        ------
+        sake.errors.ClosedClient
+            If the resource is not open.
+        sake.errors.BackendError
+            If the backend cannot be reached or refuses the request.
+        """
+
+    @abc.abstractmethod
     async def get_unavailable_guild_ids(self) -> collections.Set[hikari.Snowflake]:
         """Get the ids of the guilds that are known to be unavailable.
 
@@ -151,6 +171,31 @@ class GuildCache(_base.Resource, abc.ABC):
         ------
         sake.errors.EntryNotFound
             If the guild is neither stored nor known to be unavailable.
+        sake.errors.ClosedClient
+            If the resource is not open.
+        sake.errors.BackendError
+            If the backend cannot be reached or refuses the request.
+        """
+
+    @abc.abstractmethod
+    async def is_guild_stale(self, guild_id: hikari.Snowflakeish, /) -> bool:
+        """Tell whether changes of a guild were lost since it was last received.
+
+        A backend that is away for so long that no more can be kept costs changes. What is stored of such a guild may
+        be out of date, and what is not stored of it may exist all the same, until the guild is received again.
+
+        Parameters
+        ----------
+        guild_id : hikari.Snowflakeish
+            Id of the guild.
+
+        Returns
+        -------
+        bool
+            Whether changes were lost. False for a guild that is not known.
+
+        Raises
+        ------
         sake.errors.ClosedClient
             If the resource is not open.
         sake.errors.BackendError

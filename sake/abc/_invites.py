@@ -19,6 +19,9 @@ class InviteCache(_base.Resource, abc.ABC):
     The gateway tells of invites that are created while the bot is connected, in channels that the bot may manage. They
     are gone when they expire. Their `uses` are what they were when the invite was created: Discord does not tell when
     one is used.
+
+    A code is 1 to 64 ASCII letters, digits, `_` and `-`. Every method that takes one raises [ValueError][] for anything
+    else.
     """
 
     __slots__ = ()

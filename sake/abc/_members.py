@@ -121,7 +121,8 @@ class MemberCache(_base.Resource, abc.ABC):
 
         The list is complete once every chunk of a request for all members (one without a query) has come since the
         guild was last received, or at once if the guild came with as many members as its `member_count`. Later joins
-        and leaves keep it complete.
+        and leaves keep it complete. It never is where the bot lacks the `GUILD_MEMBERS` intent, since nobody would tell
+        of these, nor where one of the members could not be stored.
 
         Parameters
         ----------

@@ -252,13 +252,14 @@ class ThreadCache(ResourceClient, abc.RefThreadCache):
         Raises
         ------
         ValueError
-            If the payload has no `id` or no `guild_id`.
+            If the payload has no `id`, no `guild_id` or no `parent_id`.
         sake.errors.ClosedClient
             If the client is not open.
         sake.errors.BackendError
             If the server is away. The thread is kept and will be written.
         """
         guild, entity = _stores.key_of(payload, "guild_id"), _stores.key_of(payload, "id")
+        _stores.key_of(payload, "parent_id")
         await _stores.write(self._engine(), lambda draft: draft.put(THREADS, guild, entity, dict(payload)))
 
 

@@ -187,7 +187,6 @@ class ResourceClient(abc.Resource):
         self._password = password
         self._read_timeout = _connections.check_seconds("read_timeout", read_timeout)
         self._statistics = Statistics()
-        self._prepare()
         self._feed = Feed(self, self._statistics)
 
         if event_managed and event_manager is None:
@@ -202,9 +201,6 @@ class ResourceClient(abc.Resource):
         if event_managed and event_manager is not None:
             event_manager.subscribe(hikari.StartingEvent, self._on_starting)
             event_manager.subscribe(hikari.StoppingEvent, self._on_stopping)
-
-    def _prepare(self) -> None:
-        """Make what a class keeps for itself: called once, when all settings are known."""
 
     def _given_up(self, guilds: collections.Set[str], /) -> None:
         """Take note that changes of these guilds were given up, so that what is stored of them is not true any more."""

@@ -41,10 +41,12 @@ class Draft:
         Packs entries.
     """
 
-    __slots__ = ("_packer", "has_departures", "refused", "steps")
+    __slots__ = ("_packer", "acts", "has_departures", "refused", "steps")
 
     def __init__(self, packer: Packer, /) -> None:
         self._packer = packer
+        self.acts: list[collections.Callable[[], None]] = []
+        """What is to be done when this is added to a delta."""
         self.has_departures: bool = False
         """Whether a delta of its own has to begin with this."""
         self.refused: list[str] = []
@@ -200,6 +202,10 @@ class Draft:
         """Remove, before everything else, the guilds that a shard does not have any more."""
         self.has_departures = True
         self.steps.append((Delta.depart, (departure,)))
+
+    def also(self, act: collections.Callable[[], None], /) -> None:
+        """Do something that changes nothing stored, if the event is described whole."""
+        self.acts.append(act)
 
     def refuse(self, what: str, exc: Exception, /) -> None:
         """Take note of something that is left out of a list."""

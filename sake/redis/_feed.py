@@ -75,7 +75,7 @@ class Feed:
             self._refuse(event, draft.refused)
         if draft.steps:
             self._statistics.events += 1
-            engine.writer.add(draft)
+        engine.writer.add(draft)
 
     def _skip(self, event: hikari.ShardPayloadEvent, exc: Exception, /) -> None:
         self._statistics.skipped += 1

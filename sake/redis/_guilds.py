@@ -63,7 +63,7 @@ class GuildCache(ResourceClient, abc.GuildCache):
     @classmethod
     @typing_extensions.override
     def _kinds(cls) -> collections.Sequence[typing.Any]:
-        return (GUILDS, UNAVAILABLE_GUILDS, STALE_GUILDS)
+        return (GUILDS, STALE_GUILDS, UNAVAILABLE_GUILDS)
 
     @on("GUILD_CREATE")
     def _plan_guild(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
@@ -85,8 +85,11 @@ class GuildCache(ResourceClient, abc.GuildCache):
 
     @typing_extensions.override
     async def clear_guilds(self) -> None:
-        await _stores.clear(self._engine(), GUILDS)
-        await _stores.clear(self._engine(), UNAVAILABLE_GUILDS)
+        def describe(draft: Draft) -> None:
+            draft.clear(GUILDS, "")
+            draft.clear(UNAVAILABLE_GUILDS, "")
+
+        await _stores.write(self._engine(), describe)
 
     @typing_extensions.override
     async def delete_guild(self, guild_id: hikari.Snowflakeish, /) -> None:
@@ -109,6 +112,10 @@ class GuildCache(ResourceClient, abc.GuildCache):
         return await _stores.get_many(self._engine(), GUILDS, "", guild_ids)
 
     @typing_extensions.override
+    async def get_stale_guild_ids(self) -> collections.Set[hikari.Snowflake]:
+        return {hikari.Snowflake(guild) async for guild in _stores.iter_ids(self._engine(), STALE_GUILDS)}
+
+    @typing_extensions.override
     async def get_unavailable_guild_ids(self) -> collections.Set[hikari.Snowflake]:
         return {hikari.Snowflake(guild) async for guild in _stores.iter_ids(self._engine(), UNAVAILABLE_GUILDS)}
 
@@ -124,6 +131,10 @@ class GuildCache(ResourceClient, abc.GuildCache):
             raise errors.EntryNotFound(error_message)
 
         return True
+
+    @typing_extensions.override
+    async def is_guild_stale(self, guild_id: hikari.Snowflakeish, /) -> bool:
+        return await _stores.find(self._engine(), STALE_GUILDS, "", _stores.text(guild_id)) is not None
 
     @typing_extensions.override
     def iter_guilds(self, *, window_size: int = 1000) -> abc.CacheIterator[hikari.GatewayGuild]:

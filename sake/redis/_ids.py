@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["MOST_DIGITS", "is_code", "is_snowflake", "to_snowflake"]
+__all__ = ["MOST_DIGITS", "is_code", "is_snowflake", "to_code", "to_snowflake"]
 
 import re
 import typing
@@ -26,6 +26,28 @@ def is_snowflake(text: str, /) -> bool:
 def is_code(text: str, /) -> bool:
     """Return whether a text can be the code of an invite, or another name that sake makes keys of."""
     return _CODE.fullmatch(text) is not None
+
+
+def to_code(given: object, name: str = "code", /) -> str:
+    """Return the code of an invite that a caller gave.
+
+    Parameters
+    ----------
+    given
+        A text.
+    name
+        What to call it in the error.
+
+    Raises
+    ------
+    ValueError
+        If it is something else, or cannot be a code.
+    """
+    if isinstance(given, str) and is_code(given):
+        return given
+
+    error_message = f"{name} must be a code (1 to 64 ASCII letters, digits, '_' and '-'), not {given!r}"
+    raise ValueError(error_message)
 
 
 def to_snowflake(given: object, name: str = "id", /) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 __all__ = ["InviteCache"]
 
+import contextlib
 import datetime
 import typing
 from collections import abc as collections
@@ -13,13 +14,16 @@ import hikari
 import typing_extensions
 
 from sake import abc
+from sake import errors
 
+from . import _ids
 from . import _people
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
 from ._codec import nested
 from ._draft import Draft
+from ._engine import Engine
 from ._events import on
 from ._expiry import invite_lifetime
 from ._expiry import to_lifetime
@@ -89,21 +93,21 @@ class InviteCache(ResourceClient, abc.InviteCache):
 
     @typing_extensions.override
     async def delete_invite(self, invite_code: str, /) -> None:
-        engine = self._engine()
-        stored = await _stores.find(engine, INVITES, "", invite_code)
+        engine, code = self._engine(), _ids.to_code(invite_code, "invite_code")
+        stored = await _stores.find(engine, INVITES, "", code)
         if stored is not None:
-            guild = _guild_of(engine.codec.load(stored, f"invite {invite_code}"))
-            await _stores.delete(engine, INVITES, guild, invite_code)
+            await _stores.delete(engine, INVITES, _guild_of_stored(engine, stored, code), code)
 
     @typing_extensions.override
     async def get_invite(self, invite_code: str, /) -> hikari.InviteWithMetadata:
-        return await _stores.get(self._engine(), INVITES, "", invite_code)
+        return await _stores.get(self._engine(), INVITES, "", _ids.to_code(invite_code, "invite_code"))
 
     @typing_extensions.override
     async def get_invites(
         self, invite_codes: collections.Iterable[str], /
     ) -> collections.Mapping[str, hikari.InviteWithMetadata]:
-        return await _stores.get_named(self._engine(), INVITES, invite_codes)
+        codes = [_ids.to_code(code, "invite_codes") for code in invite_codes]
+        return await _stores.get_named(self._engine(), INVITES, codes)
 
     @typing_extensions.override
     def iter_invites(self, *, window_size: int = 1000) -> abc.CacheIterator[hikari.InviteWithMetadata]:
@@ -125,7 +129,7 @@ class InviteCache(ResourceClient, abc.InviteCache):
         Raises
         ------
         ValueError
-            If the payload has no `code`, or the expire time is not positive.
+            If the payload has no `code` or one that cannot be, or the expire time is not positive.
         TypeError
             If the expire time is neither seconds, a time delta nor [None][].
         sake.errors.ClosedClient
@@ -133,7 +137,7 @@ class InviteCache(ResourceClient, abc.InviteCache):
         sake.errors.BackendError
             If the server is away. The invite is kept and will be written.
         """
-        _stores.key_of(payload, "code")
+        _ids.to_code(_stores.key_of(payload, "code"))
         lifetime = to_lifetime(expire_time, "expire_time")
 
         def describe(draft: Draft) -> None:
@@ -152,6 +156,16 @@ def _put(draft: Draft, payload: Payload, lifetime: int | None, /) -> None:
             return
 
     draft.put(INVITES, guild, code, dict(payload), lifetime)
+
+
+def _guild_of_stored(engine: Engine, stored: bytes, code: str, /) -> str:
+    # What cannot be read is removed all the same. Its places in lookup tables go when its guild does.
+    with contextlib.suppress(errors.InvalidDataFound, AttributeError):
+        guild = _guild_of(engine.codec.load(stored, f"{INVITES.name} {code}"))
+        if _ids.is_snowflake(guild):
+            return guild
+
+    return ""
 
 
 def _guild_of(payload: Payload, /) -> str:

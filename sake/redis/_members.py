@@ -18,34 +18,51 @@ from ._client import ResourceClient
 from ._codec import Payload
 from ._draft import Draft
 from ._engine import Engine
+from ._events import GUILD_UNAVAILABLE
 from ._events import on
 from ._keys import ResourceIndex
 from ._kinds import COMPLETE_MEMBER_LISTS
 from ._kinds import MEMBERS
-from ._kinds import PRESENCES
+from ._member_lists import Chunk
+from ._member_lists import MemberLists
+from ._member_requests import MemberRequests
 
 _GUILD_MEMBERS: typing.Final = int(hikari.Intents.GUILD_MEMBERS)
 _CHUNK_ON_CREATE: typing.Final = "chunk_on_create"
-_MOST_MEMBERS_OF_A_QUERY: typing.Final = 100
-"""A request by name or by ids is answered with at most so many, so a longer answer is the whole list."""
+_GUILD_INSTALL: typing.Final = "0"
+"""Under which an interaction says to which guild the application was added, rather than to a user."""
 
 
 class MemberCache(ResourceClient, abc.MemberCache):
     """Redis implementation of [sake.abc.MemberCache][]."""
 
-    __slots__ = ("_chunks", "_member_counts")
+    __slots__ = ("_homes", "_lists", "_ready", "_requests")
 
-    _chunks: dict[tuple[str, str], dict[int, int]]
-    """(guild id, nonce) → chunk index → how many members the chunk had, of requests that are being answered."""
+    _homes: dict[str, hikari.api.GatewayShard]
+    """Guild id → the shard it comes through, of the guilds that the bot is in."""
 
-    _member_counts: dict[str, int]
-    """Guild id → how many members it has, of guilds whose member list is not complete."""
+    _lists: MemberLists
+    _ready: set[int]
+    """Ids of the shards of which all guilds are in `_homes`: that have been ready since the client was opened."""
+
+    _requests: MemberRequests
 
     @typing_extensions.override
-    def _prepare(self) -> None:
-        super()._prepare()
-        self._chunks = {}
-        self._member_counts = {}
+    async def _begin(self, needs_server: bool, /) -> Engine:
+        # What was known before may have changed while nobody listened.
+        self._homes = {}
+        self._lists = MemberLists()
+        self._ready = set()
+        self._requests = MemberRequests(self._lists)
+        return await super()._begin(needs_server)
+
+    @typing_extensions.override
+    def _given_up(self, guilds: collections.Set[str], /) -> None:
+        for guild in guilds:
+            self._lists.forget(guild)
+        if self.is_alive and self.config.get(_CHUNK_ON_CREATE) is not None:
+            homes = {guild: self._homes[guild] for guild in guilds if guild in self._homes}
+            self._requests.ask_again(self._engine(), homes)
 
     @classmethod
     @typing_extensions.override
@@ -97,6 +114,21 @@ class MemberCache(ResourceClient, abc.MemberCache):
         self.config[_CHUNK_ON_CREATE] = shard_aware
         return self
 
+    @on("READY")
+    def _plan_homes(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
+        guilds = {str(guild["id"]): shard for guild in payload["guilds"]}
+
+        def move() -> None:
+            self._homes = {guild: home for guild, home in self._homes.items() if home.id != shard.id} | guilds
+            self._ready.add(shard.id)
+
+        draft.also(move)
+
+    @on("GUILD_CREATE", GUILD_UNAVAILABLE)
+    def _plan_home(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
+        guild = str(payload["id"])
+        draft.also(lambda: self._homes.update({guild: shard}))
+
     @on("GUILD_CREATE")
     def _plan_members(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
         members = payload.get("members")
@@ -104,12 +136,14 @@ class MemberCache(ResourceClient, abc.MemberCache):
             return
 
         guild, count = str(payload["id"]), payload.get("member_count")
-        draft.replace(MEMBERS, guild, {str(member["user"]["id"]): member for member in members})
-        if count is not None and len(members) >= count:
-            self._mark_complete(draft, guild)
+        taken = draft.replace_list(MEMBERS, guild, members)
+        if not _hears_of_members(shard):
+            self._start_list(draft, guild, None)
+        elif count is not None and count <= taken == len(members):
+            self._complete(draft, guild)
         else:
-            self._mark_incomplete(draft, guild, count)
-            self._request_members(guild, shard)
+            self._start_list(draft, guild, count)
+            draft.also(lambda: self._request(guild, shard))
 
     @on("GUILD_MEMBER_ADD", "GUILD_MEMBER_UPDATE")
     def _plan_member(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
@@ -117,54 +151,63 @@ class MemberCache(ResourceClient, abc.MemberCache):
         draft.put(MEMBERS, str(member.pop("guild_id")), str(payload["user"]["id"]), member)
 
     @on("GUILD_MEMBER_ADD")
-    def _plan_member_joined(self, payload: Payload, _: Draft, __: hikari.api.GatewayShard, /) -> None:
-        self._count_member(str(payload["guild_id"]), 1)
+    def _plan_member_joined(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        draft.also(lambda: self._lists.count(str(payload["guild_id"]), 1))
 
     @on("GUILD_MEMBER_REMOVE")
     def _plan_member_left(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         guild = str(payload["guild_id"])
         draft.drop(MEMBERS, guild, str(payload["user"]["id"]))
-        self._count_member(guild, -1)
+        draft.also(lambda: self._lists.count(guild, -1))
 
     @on("GUILD_MEMBERS_CHUNK")
-    def _plan_members_chunk(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_members_chunk(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
         guild, members = str(payload["guild_id"]), payload["members"]
-        draft.put_all(MEMBERS, guild, {str(member["user"]["id"]): member for member in members})
-        request = guild, str(payload.get("nonce") or "")
-        chunks = self._chunks.setdefault(request, {})
-        chunks[payload["chunk_index"]] = len(members)
-        if len(chunks) < payload["chunk_count"]:
+        chunk = Chunk.of(payload, draft.put_list(MEMBERS, guild, members))
+        if chunk is None or not _hears_of_members(shard):
             return
 
-        del self._chunks[request]
-        received, count = sum(chunks.values()), self._member_counts.get(guild)
-        if received > _MOST_MEMBERS_OF_A_QUERY or (count is not None and received >= count):
-            self._mark_complete(draft, guild)
+        if self._lists.completes(chunk):
+            draft.mark(COMPLETE_MEMBER_LISTS, guild)
+        draft.also(lambda: self._lists.add(chunk))
 
     @on("VOICE_STATE_UPDATE")
     def _plan_member_of_voice_state(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         guild, member = payload.get("guild_id"), payload.get("member")
-        if guild and member and "user" in member:
+        # Who leaves a channel may be leaving the guild, and this may come after that.
+        if guild and member and "user" in member and payload.get("channel_id") is not None:
             draft.put(MEMBERS, str(guild), str(payload["user_id"]), member)
 
-    @on("INTERACTION_CREATE", "MESSAGE_CREATE", "MESSAGE_REACTION_ADD", "TYPING_START")
+    @on("MESSAGE_CREATE", "MESSAGE_REACTION_ADD", "TYPING_START")
     def _plan_member_seen(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
         member = payload.get("member")
-        if not member or not payload.get("guild_id") or int(shard.intents) & _GUILD_MEMBERS:
+        if not member or not payload.get("guild_id") or _hears_of_members(shard):
             return
 
         user = member.get("user") or payload.get("author")
         if user:
             draft.put(MEMBERS, str(payload["guild_id"]), str(user["id"]), {**member, "user": user})
 
+    @on("INTERACTION_CREATE")
+    def _plan_member_of_interaction(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
+        if self._is_ours(str(payload.get("guild_id")), payload, shard):
+            self._plan_member_seen(payload, draft, shard)
+
     @on("GUILD_DELETE")
-    def _plan_members_gone(self, payload: Payload, _: Draft, __: hikari.api.GatewayShard, /) -> None:
-        self._forget(str(payload["id"]))
+    def _plan_members_gone(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        guild = str(payload["id"])
+
+        def forget() -> None:
+            self._homes.pop(guild, None)
+            self._lists.forget(guild)
+            self._requests.forget(guild)
+
+        draft.also(forget)
 
     @typing_extensions.override
     async def clear_members(self) -> None:
-        await _stores.clear(self._engine(), COMPLETE_MEMBER_LISTS)
-        await _stores.clear(self._engine(), MEMBERS)
+        for kind in (MEMBERS, COMPLETE_MEMBER_LISTS):
+            await _stores.forget_all(self._engine(), kind, self._clear)
 
     async def clear_members_for_guild(self, guild_id: hikari.Snowflakeish, /) -> None:
         """Remove all members of a guild.
@@ -184,12 +227,7 @@ class MemberCache(ResourceClient, abc.MemberCache):
             If the server is away. The removal is kept and will be written.
         """
         guild = _stores.text(guild_id)
-
-        def describe(draft: Draft) -> None:
-            draft.clear(MEMBERS, guild)
-            draft.drop(COMPLETE_MEMBER_LISTS, "", guild)
-
-        await _stores.write(self._engine(), describe)
+        await _stores.write(self._engine(), lambda draft: self._clear(draft, guild))
 
     @typing_extensions.override
     async def delete_member(self, guild_id: hikari.Snowflakeish, user_id: hikari.Snowflakeish, /) -> None:
@@ -266,32 +304,35 @@ class MemberCache(ResourceClient, abc.MemberCache):
 
         await _stores.write(self._engine(), describe)
 
-    def _mark_complete(self, draft: Draft, guild: str, /) -> None:
-        self._forget(guild)
+    def _clear(self, draft: Draft, guild: str, /) -> None:
+        draft.clear(MEMBERS, guild)
+        self._start_list(draft, guild, None)
+
+    def _complete(self, draft: Draft, guild: str, /) -> None:
         draft.mark(COMPLETE_MEMBER_LISTS, guild)
+        draft.also(lambda: self._await_members(guild, None))
 
-    def _mark_incomplete(self, draft: Draft, guild: str, count: int | None, /) -> None:
-        self._forget(guild)
+    def _start_list(self, draft: Draft, guild: str, count: int | None, /) -> None:
         draft.drop(COMPLETE_MEMBER_LISTS, "", guild)
-        if count is not None:
-            self._member_counts[guild] = count
+        draft.also(lambda: self._await_members(guild, count))
 
-    def _forget(self, guild: str, /) -> None:
-        self._member_counts.pop(guild, None)
-        for request in [request for request in self._chunks if request[0] == guild]:
-            del self._chunks[request]
+    def _await_members(self, guild: str, count: int | None, /) -> None:
+        self._requests.forget(guild)
+        self._lists.expect(guild, count)
 
-    def _count_member(self, guild: str, change: int, /) -> None:
-        if guild in self._member_counts:
-            self._member_counts[guild] += change
-
-    def _request_members(self, guild: str, shard: hikari.api.GatewayShard, /) -> None:
+    def _request(self, guild: str, shard: hikari.api.GatewayShard, /) -> None:
         if self.config.get(_CHUNK_ON_CREATE) is not None:
-            engine = self._engine()
-            engine.spawn("sake member request", _request(shard, engine, guild))
+            self._requests.ask(self._engine(), guild, shard)
+
+    def _is_ours(self, guild: str, interaction: Payload, shard: hikari.api.GatewayShard, /) -> bool:
+        # A user who added the application to their account uses it everywhere.
+        if guild in self._homes or shard.id in self._ready:
+            return guild in self._homes
+
+        owners = interaction.get("authorizing_integration_owners")
+        return owners is None or str(owners.get(_GUILD_INSTALL)) == guild
 
 
-async def _request(shard: hikari.api.GatewayShard, engine: Engine, guild: str, /) -> None:
-    has_presences = PRESENCES in engine.layout and bool(shard.intents & hikari.Intents.GUILD_PRESENCES)
-    # Not through the bot: while it is starting it does not know its shards yet.
-    await shard.request_guild_members(hikari.Snowflake(guild), include_presences=has_presences)
+def _hears_of_members(shard: hikari.api.GatewayShard, /) -> bool:
+    # As numbers: hikari's flags take their time.
+    return bool(int(shard.intents) & _GUILD_MEMBERS)

@@ -11,6 +11,7 @@ __all__ = [
     "delete",
     "delete_owned",
     "find",
+    "forget_all",
     "get",
     "get_many",
     "get_many_owned",
@@ -307,6 +308,18 @@ async def clear(engine: Engine, kind: AnyKind, /) -> None:
         engine.writer.add(draft)
 
     await engine.writer.flush()
+
+
+async def forget_all(engine: Engine, kind: AnyKind, forget: collections.Callable[[Draft, str], None], /) -> None:
+    """Describe by `forget` what goes with each entity of a kind, or each guild that has some."""
+    async for window in _scans.ids(engine, kind):
+        names = list(window)
+
+        def describe(draft: Draft, names: list[str] = names) -> None:
+            for name in names:
+                forget(draft, name)
+
+        await write(engine, describe)
 
 
 async def clear_guild(engine: Engine, kind: AnyKind, guild_id: hikari.Snowflakeish, /) -> None:

@@ -138,6 +138,8 @@ class Writer:
         """
         if self._is_closing:
             raise _closed()
+        for act in draft.acts:
+            act()
         if not draft.steps:
             return
         if draft.has_departures:

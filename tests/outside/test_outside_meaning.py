@@ -11,14 +11,18 @@ import hikari
 import hypothesis
 import pytest
 import pytest_asyncio
+import redis.asyncio
 from _support import gateway
 from _support import leaks
+from _support import own_server
 from _support import samples
 from hypothesis import strategies as st
 
 import sake
 import sake.redis
 from sake import testing
+from sake.redis import _member_lists
+from sake.redis import _member_requests
 from sake.redis import _people
 
 Payload = dict[str, typing.Any]
@@ -94,6 +98,16 @@ def chunk(members: collections.Sequence[Payload], index: int, count: int, **fiel
         "not_found": [],
         **fields,
     }
+
+
+def test_no_class_hides_the_handlers_of_another() -> None:
+    marked = [
+        name
+        for cls in sake.redis.RedisCache.mro()
+        for name, function in vars(cls).items()
+        if getattr(function, "__sake_events__", ())
+    ]
+    assert len(marked) == len(set(marked)) > 40
 
 
 # Users
@@ -278,3 +292,388 @@ def test_an_author_is_a_user_unless_they_are_the_webhook_of_somebody(message: Pa
     assert all(mention in named for mention in message.get("mentions") or ())
     if replied_to := message.get("referenced_message"):
         assert all(user in named for user in _people.in_message(replied_to) if user)
+
+
+# Member lists
+
+
+async def is_complete(cache: typing.Any, guild: int = GUILD) -> bool:
+    return typing.cast("bool", await cache.is_member_list_complete(guild))
+
+
+MANY = [plain_member(user) for user in range(1, 2_501)]
+WHOLE = [chunk(MANY[start : start + 1_000], start // 1_000, 3) for start in range(0, 2_500, 1_000)]
+QUERY = chunk(MANY[:5], 0, 1)
+
+
+@pytest.mark.parametrize("place", range(4))
+async def test_answers_to_two_requests_that_nothing_tells_apart_are_not_mixed(
+    make_cache: typing.Any, feed: gateway.Feed, place: int
+) -> None:
+    cache = await make_cache(sake.redis.MemberCache)
+    feed("GUILD_CREATE", guild_of(MANY[0], count=2_500))
+    answers = [*WHOLE[:place], QUERY, *WHOLE[place:]]
+    for number, part in enumerate(answers):
+        feed("GUILD_MEMBERS_CHUNK", part)
+        await feed.settle()
+        assert await is_complete(cache) == (sum(given is not QUERY for given in answers[: number + 1]) == 3)
+    assert await cache.iter_members_for_guild(GUILD).len() == 2_500
+
+
+async def test_a_part_that_fits_nowhere_is_stored_and_counts_for_nothing(
+    make_cache: typing.Any, feed: gateway.Feed
+) -> None:
+    cache = await make_cache(sake.redis.MemberCache)
+    feed("GUILD_CREATE", guild_of(MANY[0], count=2_500))
+    for index, count in ((1, 1), (-1, 1), (0, 0), (5, 3), ("0", "1"), (None, None), (0.0, 1.0)):
+        feed("GUILD_MEMBERS_CHUNK", chunk(MANY[:200], typing.cast("int", index), typing.cast("int", count)))
+    await feed.settle()
+    assert not await is_complete(cache)
+    assert (await cache.get_member(GUILD, 200)).id == 200
+    assert cache.statistics.skipped == 0
+
+
+async def test_our_own_request_is_known_by_its_answer_whoever_else_asks(
+    make_cache: typing.Any, feed: gateway.Feed, bot: hikari.GatewayBot
+) -> None:
+    shard = Asked()
+    cache = (await make_cache(sake.redis.MemberCache)).chunk_on_guild_create(bot)
+    feed("GUILD_CREATE", guild_of(MANY[0], count=60), shard=shard)
+    await until(lambda: asyncio.sleep(0, shard.requests))
+    ((guild, options),) = shard.requests
+    assert (guild, 0 < len(options["nonce"].encode()) <= 32) == (GUILD, True)
+    for nonce in ("somebody else's", None, "", options["nonce"]):
+        assert not await is_complete(cache)
+        feed("GUILD_MEMBERS_CHUNK", chunk(MANY[:50], 0, 1, nonce=nonce), shard=shard)
+        await feed.settle()
+    assert await is_complete(cache)
+
+
+@pytest.mark.parametrize("how", ["at once", "by chunks"])
+async def test_a_list_is_never_complete_where_nobody_tells_of_the_next_join(
+    make_cache: typing.Any, feed: gateway.Feed, how: str
+) -> None:
+    cache = await make_cache(sake.redis.MemberCache)
+    feed("GUILD_CREATE", guild_of(*MANY[:3]))
+    await feed.settle()
+    assert await is_complete(cache)
+    feed("GUILD_CREATE", guild_of(*MANY[:3], count=3 if how == "at once" else 500), shard=WITHOUT_MEMBERS)
+    feed("GUILD_MEMBERS_CHUNK", chunk(MANY[:500], 0, 1), shard=WITHOUT_MEMBERS)
+    await feed.settle()
+    assert not await is_complete(cache)
+    assert (await cache.get_member(GUILD, 500)).id == 500
+
+
+MOMENTS = range(24)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+async def test_a_guild_that_arrives_while_members_are_cleared_is_whole_or_gone(
+    make_cache: typing.Any, feed: gateway.Feed, moment: int
+) -> None:
+    cache, reader = await make_cache(sake.redis.MemberCache), await make_cache(sake.redis.MemberCache, fed=False)
+    feed("GUILD_CREATE", guild_of(*MANY[:3]))
+    await until(lambda: is_complete(reader))
+    clearing = asyncio.create_task(cache.clear_members())
+    for _ in range(moment):
+        await asyncio.sleep(0 if moment % 2 else 0.0001)
+    feed("GUILD_CREATE", guild_of(*MANY[:4]))
+    await clearing
+    await feed.settle()
+    await cache.flush()
+    expected = 4 if await is_complete(reader) else 0
+    assert await reader.iter_members_for_guild(GUILD).len() == expected
+
+
+async def test_members_that_are_cleared_while_they_come_are_not_called_complete(
+    make_cache: typing.Any, feed: gateway.Feed
+) -> None:
+    cache = await make_cache(sake.redis.MemberCache)
+    for clear in (cache.clear_members, lambda: cache.clear_members_for_guild(GUILD)):
+        feed("GUILD_CREATE", guild_of(MANY[0], count=2_500))
+        feed.all([("GUILD_MEMBERS_CHUNK", part) for part in WHOLE[:2]])
+        await feed.settle()
+        await clear()
+        feed("GUILD_MEMBERS_CHUNK", WHOLE[2])
+        await feed.settle()
+        assert not await is_complete(cache)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+async def test_an_outage_that_is_told_while_guilds_are_cleared_is_not_lost(
+    make_cache: typing.Any, feed: gateway.Feed, moment: int
+) -> None:
+    cache, reader = await make_cache(sake.redis.GuildCache), await make_cache(sake.redis.GuildCache, fed=False)
+    feed("GUILD_CREATE", guild_of())
+    await until(lambda: found(reader.get_guild(GUILD)))
+    clearing = asyncio.create_task(cache.clear_guilds())
+    await asyncio.sleep(0)
+    for _ in range(moment):
+        await asyncio.sleep(0 if moment % 2 else 0.0001)
+    feed("GUILD_DELETE", {"id": samples.GUILD, "unavailable": True})
+    await clearing
+    await until(lambda: asyncio.sleep(0, cache.statistics.backlog == 0))
+    await until(reader.get_unavailable_guild_ids)
+    assert await reader.is_guild_available(GUILD) is False
+
+
+_Answers = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=30)
+
+
+@hypothesis.given(
+    members=st.integers(1, 2_500),
+    asked=st.lists(st.sampled_from(["ours", "theirs", "", "a query", "a query with a nonce"]), min_size=1, max_size=4),
+    order=_Answers,
+)
+def test_only_a_whole_answer_to_a_request_for_all_makes_a_list_complete(
+    members: int, asked: list[str], order: list[tuple[int, int]]
+) -> None:
+    lists = _member_lists.MemberLists()
+    lists.expect("1", members)
+    nonces = {"ours": lists.request("1"), "theirs": "theirs", "": "", "a query": "", "a query with a nonce": "theirs"}
+    came: set[int] = set()
+    for number, place in order:
+        name = asked[number % len(asked)]
+        of = min(100, members - 1) if name.startswith("a query") else members
+        count = max(-(-of // 1_000), 1)
+        index = place % count
+        part = range(index * 1_000, min((index + 1) * 1_000, of))
+        came.update(part)
+        given = _member_lists.Chunk("1", nonces[name], index, count, len(part))
+        if lists.completes(given):
+            assert len(came) == members
+            return
+        lists.add(given)
+
+
+@hypothesis.given(st.permutations(range(5)), st.lists(st.integers(0, 4)))
+def test_the_whole_answer_to_our_own_request_makes_a_list_complete_in_any_order(
+    order: list[int], again: list[int]
+) -> None:
+    lists = _member_lists.MemberLists()
+    lists.expect("1", None)
+    nonce = lists.request("1")
+    for index in (*order[:-1], *(index for index in again if index != order[-1])):
+        given = _member_lists.Chunk("1", nonce, index, 5, 1)
+        assert not lists.completes(given)
+        lists.add(given)
+    assert lists.completes(_member_lists.Chunk("1", nonce, order[-1], 5, 1))
+
+
+def test_answers_that_never_come_whole_are_not_remembered_for_ever() -> None:
+    lists = _member_lists.MemberLists()
+    for number in range(5_000):
+        lists.add(_member_lists.Chunk(str(number % 7), f"{number}", 0, 2, 1_000))
+    assert len(lists._answers) <= 1_000
+    assert not lists.completes(_member_lists.Chunk("0", "0", 1, 2, 1_000))
+    assert lists.completes(_member_lists.Chunk(str(4_999 % 7), "4999", 1, 2, 1_000))
+
+
+@pytest.mark.parametrize("channel", [None, "7"])
+async def test_who_leaves_a_voice_channel_may_have_left_the_guild_and_is_not_stored_again(
+    make_cache: typing.Any, feed: gateway.Feed, payloads: testing.Payloads, channel: str | None
+) -> None:
+    cache = await make_cache(database=0)
+    feed("GUILD_CREATE", guild_of(*MANY[:2]))
+    feed("GUILD_MEMBER_REMOVE", {"guild_id": samples.GUILD, "user": MANY[0]["user"]})
+    state = payloads.voice_state(user_id="1", channel_id=channel or "7", member=MANY[0], guild_id=samples.GUILD)
+    feed("VOICE_STATE_UPDATE", {**state, "channel_id": channel})
+    await feed.settle()
+    assert (await found(cache.get_member(GUILD, 1)) is None) == (channel is None)
+
+
+@pytest.mark.parametrize("ready", [False, True], ids=["opened late", "opened before"])
+@pytest.mark.parametrize(
+    ("guild", "owners", "is_stored"),
+    [
+        (samples.GUILD, {"0": samples.GUILD}, True),
+        (samples.OTHER_GUILD, {"1": "5"}, False),
+        (samples.OTHER_GUILD, {"0": "0", "1": "5"}, False),
+        (samples.OTHER_GUILD, {}, False),
+    ],
+)
+async def test_an_interaction_stores_no_member_of_a_guild_that_the_bot_is_not_in(
+    make_cache: typing.Any,
+    feed: gateway.Feed,
+    payloads: testing.Payloads,
+    ready: bool,
+    guild: str,
+    owners: Payload,
+    is_stored: bool,
+) -> None:
+    cache = await make_cache(database=0)
+    if ready:
+        feed("READY", testing.World(guilds=1).ready() | {"guilds": [{"id": samples.GUILD}]}, shard=WITHOUT_MEMBERS)
+    member = payloads.member(user=payloads.user(id="5"))
+    interaction = payloads.command_interaction(guild_id=guild, member=member, authorizing_integration_owners=owners)
+    feed("INTERACTION_CREATE", interaction, shard=WITHOUT_MEMBERS)
+    await feed.settle()
+    assert (await found(cache.get_member(int(guild), 5)) is not None) == is_stored
+    assert (await cache.get_user(5)).id == 5
+
+
+async def test_an_application_that_is_in_a_guild_without_its_bot_stores_no_member_of_it(
+    make_cache: typing.Any, feed: gateway.Feed, payloads: testing.Payloads
+) -> None:
+    cache = await make_cache(database=0)
+    feed("READY", testing.World(guilds=1).ready() | {"guilds": [{"id": samples.GUILD}]}, shard=WITHOUT_MEMBERS)
+    member = payloads.member(user=payloads.user(id="5"))
+    use = payloads.command_interaction(guild_id=samples.OTHER_GUILD, member=member)
+    feed("INTERACTION_CREATE", use, shard=WITHOUT_MEMBERS)
+    await feed.settle()
+    assert await found(cache.get_member(int(samples.OTHER_GUILD), 5)) is None
+    feed("GUILD_CREATE", {**guild_of(), "id": samples.OTHER_GUILD}, shard=WITHOUT_MEMBERS)
+    feed("INTERACTION_CREATE", use, shard=WITHOUT_MEMBERS)
+    await feed.settle()
+    assert await found(cache.get_member(int(samples.OTHER_GUILD), 5)) is not None
+    feed("GUILD_DELETE", {"id": samples.OTHER_GUILD}, shard=WITHOUT_MEMBERS)
+    feed("INTERACTION_CREATE", use, shard=WITHOUT_MEMBERS)
+    await feed.settle()
+    assert await found(cache.get_member(int(samples.OTHER_GUILD), 5)) is None
+
+
+# Guilds of which changes were given up
+
+
+async def test_a_stale_guild_is_stale_until_it_is_received_again(
+    make_cache: typing.Any, feed: gateway.Feed, raw: redis.asyncio.Redis
+) -> None:
+    cache = await make_cache(sake.redis.GuildCache, database=0)
+    feed("GUILD_CREATE", guild_of())
+    await feed.settle()
+    assert await cache.get_stale_guild_ids() == set()
+    assert not await cache.is_guild_stale(GUILD)
+    await cache.flush()
+    await raw.sadd("guild-stale", samples.GUILD)
+    assert await cache.get_stale_guild_ids() == {GUILD}
+    assert await cache.is_guild_stale(GUILD)
+    assert not await cache.is_guild_stale(404)
+    feed("GUILD_UPDATE", {**samples.guild(1, 0), "name": "still not all"})
+    await cache.delete_guild(GUILD)
+    await cache.clear_guilds()
+    assert await cache.is_guild_stale(GUILD)
+    feed("GUILD_CREATE", guild_of())
+    await feed.settle()
+    assert not await cache.is_guild_stale(GUILD)
+    assert await cache.get_stale_guild_ids() == set()
+
+
+async def test_a_guild_that_is_left_is_not_stale_any_more(
+    make_cache: typing.Any, feed: gateway.Feed, raw: redis.asyncio.Redis
+) -> None:
+    cache = await make_cache(sake.redis.GuildCache, database=0)
+    await raw.sadd("guild-stale", samples.GUILD, samples.OTHER_GUILD)
+    feed("GUILD_DELETE", {"id": samples.GUILD})
+    await feed.settle()
+    assert await cache.get_stale_guild_ids() == {int(samples.OTHER_GUILD)}
+    feed("READY", testing.World(guilds=1).ready() | {"guilds": []})
+    await feed.settle()
+    assert await cache.get_stale_guild_ids() == set()
+
+
+async def test_members_of_guilds_that_were_given_up_are_asked_for_again_one_after_the_other(
+    make_cache: typing.Any, feed: gateway.Feed, bot: hikari.GatewayBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_member_requests, "_PACE", 0.05)
+    cache = await make_cache(sake.redis.MemberCache)
+    shards = [Asked(shard_id=number, shard_count=2, fails=2) for number in range(2)]
+    guilds = [str(number << 22) for number in range(2, 8)]
+    for guild in guilds:
+        feed("GUILD_CREATE", {**guild_of(MANY[0]), "id": guild}, shard=shards[int(guild) >> 22 & 1])
+    await feed.settle()
+    cache.chunk_on_guild_create(bot)
+    cache._given_up(set(guilds[:4]))
+    cache._given_up({*guilds, "404"})
+    await until(lambda: asyncio.sleep(0, sum(len(shard.requests) for shard in shards) == 6))
+    assert sorted(str(guild) for shard in shards for guild, _ in shard.requests) == sorted(guilds)
+    for shard in shards:
+        assert all(later - earlier > 0.04 for earlier, later in zip(shard.times, shard.times[1:], strict=False))
+        assert all(guild >> 22 & 1 == shard.id for guild, _ in shard.requests)
+    cache.chunk_on_guild_create(None)
+    cache._given_up(set(guilds))
+    await asyncio.sleep(0.2)
+    assert sum(len(shard.requests) for shard in shards) == 6
+
+
+async def test_an_answer_of_which_a_part_was_given_up_completes_nothing(
+    make_cache: typing.Any, feed: gateway.Feed
+) -> None:
+    cache = await make_cache(sake.redis.MemberCache)
+    feed("GUILD_CREATE", guild_of(MANY[0], count=2_500))
+    feed.all([("GUILD_MEMBERS_CHUNK", part) for part in WHOLE[:2]])
+    await feed.settle()
+    cache._given_up({samples.GUILD})
+    feed("GUILD_MEMBERS_CHUNK", WHOLE[2])
+    await feed.settle()
+    assert not await is_complete(cache)
+
+
+async def test_members_are_not_asked_for_while_the_server_is_away(
+    own: own_server.OwnServer, bot: hikari.GatewayBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_member_requests, "_PACE", 0.05)
+    shard = Asked()
+    feed = gateway.Feed(bot, shard)
+    async with sake.redis.MemberCache(own.url, bot, bot.event_manager) as cache:
+        feed("GUILD_CREATE", guild_of(MANY[0]))
+        await feed.settle()
+        await cache.flush()
+        own.kill()
+        feed("GUILD_MEMBER_ADD", samples.member(5, "meanwhile"))
+        await feed.settle()
+        cache.chunk_on_guild_create(bot)
+        cache._given_up({samples.GUILD})
+        await until(lambda: asyncio.sleep(0, cache.statistics.failures > 2))
+        assert shard.requests == []
+        own.start()
+        await until(lambda: asyncio.sleep(0, shard.requests))
+        assert (await cache.get_member(GUILD, 5)).nickname == "meanwhile"
+
+
+# Invites
+
+
+NO_CODES = ("x:abc", "", "\ud800", "a b", "x" * 65, "é", "abc\n", None)
+
+
+@pytest.mark.parametrize("code", NO_CODES)
+async def test_what_cannot_be_the_code_of_an_invite_names_no_key(
+    make_cache: typing.Any, raw: redis.asyncio.Redis, payloads: testing.Payloads, code: typing.Any
+) -> None:
+    cache = await make_cache(sake.redis.InviteCache, database=0)
+    await raw.set("invite:x:abc", "of another bot")
+    for work in (
+        cache.get_invite(code),
+        cache.get_invites([code]),
+        cache.delete_invite(code),
+        cache.set_invite(payloads.invite(code=code)),
+    ):
+        with pytest.raises(ValueError, match="code"):
+            await work
+    assert await raw.keys("*") == [b"invite:x:abc"]
+    assert await raw.get("invite:x:abc") == b"of another bot"
+
+
+@pytest.mark.parametrize("stored", [b"\x00not json", b"[]", b"5", b'{"guild_id": "x"}', b'{"guild": [1]}'])
+async def test_an_invite_that_cannot_be_read_can_be_deleted(
+    make_cache: typing.Any, raw: redis.asyncio.Redis, stored: bytes
+) -> None:
+    cache = await make_cache(sake.redis.InviteCache, database=0)
+    await raw.set("invite:abc", stored)
+    await cache.delete_invite("abc")
+    assert await raw.exists("invite:abc") == 0
+
+
+# Threads
+
+
+@pytest.mark.parametrize("parent", [{}, {"parent_id": None}])
+async def test_a_thread_by_hand_needs_its_channel(
+    make_cache: typing.Any, payloads: testing.Payloads, raw: redis.asyncio.Redis, parent: Payload
+) -> None:
+    cache = await make_cache(sake.redis.ThreadCache, database=0)
+    thread = payloads.thread(guild_id=samples.GUILD)
+    del thread["parent_id"]
+    with pytest.raises(ValueError, match="parent_id"):
+        await cache.set_thread({**thread, **parent})
+    assert await raw.keys("*") == []
