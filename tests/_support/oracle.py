@@ -277,7 +277,7 @@ def _forget_voice_state(oracle: Oracle, given: Payload, _: gateway.Shard) -> Non
 
 
 def _set_member_of_voice_state(oracle: Oracle, payload: Payload, _: object) -> None:
-    if member := payload.get("member"):
+    if (member := payload.get("member")) and payload["channel_id"] is not None:
         guild = hikari.Snowflake(payload["guild_id"])
         oracle.cache.set_member(oracle.factory.deserialize_member(member, guild_id=guild))
 
@@ -430,7 +430,7 @@ DIFFERENCES: typing.Final = (
     ),
     Difference(
         "member of a voice state",
-        "The member in a voice state is whole, and so stored. hikari's cache has it as a reference only.",
+        "The member in a voice state with a channel is whole, so it is stored. hikari's cache only refers to it.",
         ("VOICE_STATE_UPDATE",),
         after=_set_member_of_voice_state,
     ),
