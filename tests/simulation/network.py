@@ -16,12 +16,13 @@ from simulation import clock as clock_
 Address = tuple[str, int]
 
 _HIGH: typing.Final = 65_536
-_LOW: typing.Final = 16_384
 _CHUNK: typing.Final = 16_384
+_NARROW: typing.Final = 8
+"""How much smaller all buffers are where the link is narrow, as a story's links are thinner than real ones."""
 _APART: typing.Final = 0.000_002
 """Seconds between what follows each other on one connection: more than timers are late."""
-_SYSTEM_BUFFER: typing.Final = 32_768
-"""Bytes that the system takes from a process before they are on their way: what a narrow link moves in seconds."""
+_SYSTEM_BUFFER: typing.Final = 131_072
+"""Bytes that the system takes from a process before they are on their way."""
 
 
 class Peer(typing.Protocol):
@@ -184,13 +185,21 @@ class Link(asyncio.Transport):
         return self._unsent_size
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
-        return _LOW, _HIGH
+        return self._high // 4, self._high
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         pass
 
     def can_write_eof(self) -> bool:
         return False
+
+    @property
+    def _share(self) -> int:
+        return _NARROW if self._network.width else 1
+
+    @property
+    def _high(self) -> int:
+        return _HIGH // self._share
 
     def pause_reading(self) -> None:
         self._is_reading_paused = True
@@ -204,12 +213,13 @@ class Link(asyncio.Transport):
         if self._is_closing or self._is_over or not data:
             return
         whole = bytes(data)
-        for start in range(0, len(whole), _CHUNK):
-            chunk = whole[start : start + _CHUNK]
+        size = _CHUNK // self._share
+        for start in range(0, len(whole), size):
+            chunk = whole[start : start + size]
             self._unsent.append(chunk)
             self._unsent_size += len(chunk)
         self._pump()
-        if self._unsent_size > _HIGH and not self._is_writing_paused:
+        if self._unsent_size > self._high and not self._is_writing_paused:
             self._is_writing_paused = True
             typing.cast("asyncio.Protocol", self._protocol).pause_writing()
 
@@ -235,14 +245,14 @@ class Link(asyncio.Transport):
     # What happens on the way.
 
     def _pump(self) -> None:
-        while self._unsent and self._under_way_size < _SYSTEM_BUFFER:
+        while self._unsent and self._under_way_size < _SYSTEM_BUFFER // self._share:
             chunk = self._unsent.popleft()
             self._unsent_size -= len(chunk)
             self._under_way.append(chunk)
             self._under_way_size += len(chunk)
             if not self._network.is_cut:
                 self._loop.call_at(self._arrival(0, len(chunk)), self._deliver)
-        if self._is_writing_paused and self._unsent_size <= _LOW:
+        if self._is_writing_paused and self._unsent_size <= self._high // 4:
             self._is_writing_paused = False
             typing.cast("asyncio.Protocol", self._protocol).resume_writing()
         if self._is_closing and not self._unsent and not self._is_over:

@@ -23,9 +23,15 @@ CLASSES: typing.Final = {
 
 TINY: typing.Final = {
     "_batch._PART_BYTES": 300,
-    "_batch._SCOPE_BYTES": 2_000,
+    "_batch._STAGED_BYTES": 2_000,
+    "_batch._TRANSACTION_BYTES": 6_000,
     "_batch._TRANSACTION_ENTRIES": 5,
+    "_changes._PIECE_BYTES": 4_000,
+    "_changes._PIECE_ENTRIES": 10,
+    "_connections._PIECE_BYTES": 500,
+    "_plan._READ_ENTRIES": 3,
     "_plan._SMALL": 12,
+    "_plan._SMALL_BYTES": 12_000,
     "_scans._GUILDS_AT_ONCE": 2,
     "_transaction._MANY": 2,
     "_writer._ALONE_BYTES": 8_000,
@@ -33,6 +39,9 @@ TINY: typing.Final = {
     "_writer._EXCHANGE_BYTES": 16_000,
 }
 """Bounds that are passed once in a bot's life, made so small that they are passed all the time."""
+
+SCALED: typing.Final = {"_connections._PIECE_BYTES": 4_096, "_member_lists._MOST_MEMBERS_OF_A_QUERY": events_.QUERY}
+"""Bounds that fit into the small world of a story: its links are narrow, its guilds have a dozen members."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -416,11 +416,8 @@ class World:
 def tuned(story: stories.Story) -> contextlib.ExitStack:
     """Return a context in which the bounds are those of a story."""
     stack = contextlib.ExitStack()
-    members = importlib.import_module("sake.redis._members")
-    stack.enter_context(mock.patch.object(members, "_MOST_MEMBERS_OF_A_QUERY", events_.QUERY, create=True))
-    for name, value in stories.TINY.items() if story.setup.is_tiny else ():
-        module_name, _, constant = name.partition(".")
-        module = importlib.import_module(f"sake.redis.{module_name}")
-        if hasattr(module, constant):
-            stack.enter_context(mock.patch.object(module, constant, value))
+    bounds = stories.SCALED | (stories.TINY if story.setup.is_tiny else {})
+    for name, value in bounds.items():
+        module, _, constant = name.partition(".")
+        stack.enter_context(mock.patch.object(importlib.import_module(f"sake.redis.{module}"), constant, value))
     return stack
