@@ -13,6 +13,8 @@ from collections import abc as collections
 
 import hikari
 
+from sake import errors
+
 from . import _rights
 from ._codec import Codec
 from ._connections import Connections
@@ -188,5 +190,11 @@ class Engine:
 
     def _done(self, task: asyncio.Task[None], /) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (exc := task.exception()):
+        if task.cancelled() or (exc := task.exception()) is None:
+            return
+
+        if isinstance(exc, errors.BackendError):
+            # That the server is away was said.
+            _LOGGER.debug("%s was given up: %s", task.get_name(), exc)
+        else:
             _LOGGER.error("%s failed: %s", task.get_name(), exc, exc_info=exc)

@@ -308,11 +308,11 @@ class Writer:
             except errors.BackendError as exc:
                 self._fail(exc)
                 self._is_paused = True
-                self._bound()
                 await asyncio.sleep(0 if await self._make_room(exc) else pause)
-                self._is_paused = False
                 self.cut()
                 self._merge()
+                self._bound()
+                self._is_paused = False
 
         written, self._writing = self._writing, []
         self._succeed(written)
