@@ -151,7 +151,7 @@ class Writer:
         delta.since = min(delta.since, now)
         if self._timer is None and not self._writing:
             self._timer = self._loop.call_later(_LINGER, self._wake.set)
-        if delta.size > self._batch_bytes:
+        if delta.size > self._batch_bytes or draft.has_departures:
             self.cut()
             self._bound()
             self._wake.set()
