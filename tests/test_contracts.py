@@ -429,6 +429,6 @@ async def test_other_tasks_have_their_turn_while_a_batch_is_packed() -> None:
             yield
 
     counting = asyncio.create_task(count())
-    await _batch._breathe(pack())
+    await _batch.breathe(pack())
     counting.cancel()
     assert turns >= 5

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BatchWriter"]
+__all__ = ["BatchWriter", "breathe"]
 
 import asyncio
 import contextlib
@@ -145,7 +145,7 @@ class BatchWriter:
         if reads := plan.reads():
             plan.learn(await self._ask(database, reads), before)
         if plan.is_small:
-            await _breathe(plan.pack(has_msetex=await database.has_msetex()))
+            await breathe(plan.pack(has_msetex=await database.has_msetex()))
 
     def _plan(self, deltas: collections.Iterable[Delta], /) -> dict[int, Plan]:
         plans: dict[int, Plan] = {}
@@ -175,7 +175,7 @@ class BatchWriter:
                 continue
 
             (stored,) = await self._ask(self._connections.database(index), [command])
-            await _breathe(_depart(delta, kind, stored))
+            await breathe(_depart(delta, kind, stored))
 
         delta.departures.clear()
 
@@ -310,7 +310,7 @@ def _check_results(results: collections.Iterable[BaseException | None], /) -> No
             raise result
 
 
-async def _breathe(steps: collections.Iterator[None], /) -> None:
+async def breathe(steps: collections.Iterator[None], /) -> None:
     """Do what takes long step by step, and let other tasks have their turn in between."""
     until = time.monotonic() + _BREATH_SECONDS
     for _ in steps:

@@ -214,10 +214,7 @@ class Changes:
         for channel in later.cleared_channels:
             self.clear_channel(channel)
 
-        if later.is_plain and not self.entries:
-            self.entries.update(later.entries)
-        else:
-            self._add_entries(later)
+        self._add_entries(later)
 
         self.channels.update(later.channels)
         self.lifetimes.update(later.lifetimes)
@@ -225,6 +222,12 @@ class Changes:
             self._add_delays(later, delay)
 
     def _add_entries(self, later: Changes, /) -> None:
+        is_dated = self.channels or self.delays or self.lifetimes
+        if not is_dated and (later.is_plain or not any(isinstance(entry, Patch) for entry in later.entries.values())):
+            self.entries.update(later.entries)
+            self.is_plain = self.is_plain and later.is_plain
+            return
+
         for entity, entry in later.entries.items():
             if entry is None:
                 self.drop(entity)

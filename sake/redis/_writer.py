@@ -16,7 +16,8 @@ from collections import deque
 
 from sake import errors
 
-from . import _batch
+from ._batch import BatchWriter
+from ._batch import breathe
 from ._changes import UNTOUCHED
 from ._changes import Entry
 from ._changes import Lookup
@@ -91,7 +92,7 @@ class Writer:
         on_given_up: collections.Callable[[collections.Set[str]], None],
     ) -> None:
         self._packer = Packer(keys, codec.dumps)
-        self._batches = _batch.BatchWriter(connections, layout, keys, codec, self._packer, lifetimes, statistics)
+        self._batches = BatchWriter(connections, layout, keys, codec, self._packer, lifetimes, statistics)
         self._batch_bytes = min(_BATCH_BYTES, max(backlog_limit // 8, 1))
         self._closed: deque[Delta] = deque()
         self._delta = Delta()
@@ -157,6 +158,7 @@ class Writer:
             self._wake.set()
         elif now - delta.since > _OLD:
             self.cut()
+            self._bound()
 
     @property
     def is_idle(self) -> bool:
@@ -310,7 +312,7 @@ class Writer:
                 self._is_paused = True
                 await asyncio.sleep(0 if await self._make_room(exc) else pause)
                 self.cut()
-                self._merge()
+                await breathe(self._merge())
                 self._bound()
                 self._is_paused = False
 
@@ -371,17 +373,17 @@ class Writer:
 
         return taken
 
-    def _merge(self) -> None:
-        """Make one delta of what is being written and all that waits, unless it is written one by one."""
-        merged, *following = itertools.chain(self._writing, self._following, self._closed)
+    def _merge(self) -> collections.Iterator[None]:
+        """Make one delta of what is being written and all that waits, step by step, unless it is written one by one."""
+        merged, *following = itertools.chain(self._writing, self._following)
         if merged.is_alone:
             return
 
-        for delta in following:
-            merged.then(delta, self._kinds)
-
         self._writing, self._following = [merged], []
-        self._closed.clear()
+        self._closed.extendleft(reversed(following))
+        while self._closed:
+            merged.then(self._closed.popleft(), self._kinds)
+            yield
 
     def _bound(self) -> None:
         fixed = sum(delta.size for delta in (*self._writing, *self._following))
@@ -389,7 +391,7 @@ class Writer:
             return
 
         if self._is_paused and not self._writing[0].is_alone:
-            self._merge()
+            deque(self._merge(), maxlen=0)
             self._shrink(self._writing[0], self._limit)
         elif self._closed:
             # What is on its way must stay as it is.
