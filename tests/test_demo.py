@@ -21,6 +21,7 @@ import hikari
 import pytest
 import rich.console
 from _support import gateway
+from _support import interrupts
 from _support import servers
 
 import sake
@@ -53,15 +54,16 @@ class Running:
         self.folder = folder
         self._mark = f"SAKE_TEST_MARK={uuid.uuid4().hex}"
         name, _, value = self._mark.partition("=")
-        self._process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "sake", "demo", *arguments],
-            env=build_environment(TMPDIR=str(folder), **{name: value}, **variables),
-            # Ctrl-C reaches all processes in the foreground of a terminal: they are a group of their own here.
-            start_new_session=True,
-            stderr=subprocess.STDOUT,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        with interrupts.heeded():
+            self._process = subprocess.Popen(
+                [sys.executable, "-u", "-m", "sake", "demo", *arguments],
+                env=build_environment(TMPDIR=str(folder), **{name: value}, **variables),
+                # Ctrl-C reaches all processes in the foreground of a terminal: they are a group of their own here.
+                start_new_session=True,
+                stderr=subprocess.STDOUT,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
         self.output = ""
 
     def read_until(self, text: str) -> None:
@@ -576,12 +578,13 @@ async def test_with_a_token_interrupting_it_is_the_end_not_an_error(real: testin
         os.kill(os.getpid(), signal.SIGINT)
 
     text = Text()
-    async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as group:
-        group.create_task(interrupt())
-        assert await _run_real(real, text, seconds=600) == 0
+    with interrupts.heeded():
+        async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as group:
+            group.create_task(interrupt())
+            assert await _run_real(real, text, seconds=600) == 0
 
-    assert "Asked by hand" in str(text)
-    assert signal.getsignal(signal.SIGINT) is not signal.SIG_DFL
+        assert "Asked by hand" in str(text)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.filterwarnings("ignore::hikari.MissingIntentWarning")

@@ -21,6 +21,7 @@ from collections import abc as collections
 import hikari
 import pytest
 import redis.asyncio
+from _support import interrupts
 from _support import own_server
 
 import sake
@@ -349,13 +350,14 @@ async def _program(
 ) -> collections.AsyncIterator[asyncio.subprocess.Process]:
     (folder / "program.py").write_text(block.text, encoding="utf-8")
     (folder / "stage.py").write_text(_STAGE, encoding="utf-8")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "stage.py", "program.py"),
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+    with interrupts.heeded():
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "stage.py", "program.py"),
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
     try:
         yield process
     finally:

@@ -22,6 +22,7 @@ from collections import abc as collections
 import pytest
 import redis
 import redis.asyncio
+from _support import interrupts
 
 from sake import embedded
 from sake import errors
@@ -121,14 +122,15 @@ class Bot:
     """A process that starts a server and never closes it."""
 
     def __init__(self, how: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", BOT, how],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(pathlib.Path(embedded.__file__).parent.parent)},
-            start_new_session=True,
-        )
+        with interrupts.heeded():
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", BOT, how],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                env={**os.environ, "PYTHONPATH": str(pathlib.Path(embedded.__file__).parent.parent)},
+                start_new_session=True,
+            )
         self.folder = pathlib.Path()
         self.pids: tuple[int, ...] = ()
         self.children: list[int] = []
