@@ -61,11 +61,13 @@ def _sake(
 @_app.command()
 def demo(
     *,
-    guilds: typing.Annotated[int, typer.Option(min=1, help="Number of guilds.")] = 25,
-    members: typing.Annotated[int, typer.Option(min=2, help="Number of members of all guilds together.")] = 25_000,
-    rate: typing.Annotated[int, typer.Option(min=1, help="Events a second.")] = 3_000,
-    seconds: typing.Annotated[float, typer.Option(min=0, help="For how long events happen.")] = 10.0,
-    shards: typing.Annotated[int, typer.Option(min=1, help="Number of the bot's shards.")] = 1,
+    guilds: typing.Annotated[int, typer.Option(min=1, max=10_000, help="Number of guilds.")] = 25,
+    members: typing.Annotated[
+        int, typer.Option(min=2, max=1_000_000, help="Number of members of all guilds together.")
+    ] = 25_000,
+    rate: typing.Annotated[int, typer.Option(min=1, max=1_000_000, help="Events a second.")] = 3_000,
+    seconds: typing.Annotated[float, typer.Option(min=0, max=604_800, help="For how long events happen.")] = 10.0,
+    shards: typing.Annotated[int, typer.Option(min=1, max=100, help="Number of the bot's shards.")] = 1,
     seed: typing.Annotated[int, typer.Option(help="Another world for each number.")] = 0,
     privileged: typing.Annotated[
         bool, typer.Option(help="With BOT_TOKEN: ask for the intents that Discord grants on request only.")
@@ -78,7 +80,8 @@ def demo(
     make the exit code 1.
 
     With the environment variable BOT_TOKEN the bot connects to the real Discord instead, and nothing is compared. With
-    REDIS_URL that server is used. All keys begin with `sake-demo:`, and are removed before and after.
+    REDIS_URL that server is used. All keys begin with `sake-demo:`, and are removed before and after, by the second
+    process if this one is killed.
     """
     if not math.isfinite(seconds):
         raise typer.BadParameter("must be a finite number", param_hint="--seconds")

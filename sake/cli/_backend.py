@@ -40,7 +40,7 @@ class Backend:
         If the URL cannot be used.
     """
 
-    __slots__ = ("_connections", "_given", "_server", "database", "namespace", "url")
+    __slots__ = ("_connections", "_server", "database", "is_given", "namespace", "url")
 
     def __init__(self, redis_url: str | None, /) -> None:
         self.url = redis_url or _BUNDLED
@@ -49,12 +49,13 @@ class Backend:
         """The database that everything goes to."""
         self.namespace: typing.Final = _NAMESPACE
         """What all keys begin with."""
-        self._given = not self.url.startswith(_BUNDLED)
+        self.is_given: typing.Final = not self.url.startswith(_BUNDLED)
+        """Whether it outlives the demo."""
         self._server: embedded.EmbeddedServer | None = None
         self._connections: _connections.Connections | None = None
 
     async def __aenter__(self) -> typing_extensions.Self:
-        if not self._given:
+        if not self.is_given:
             self._server = embedded.EmbeddedServer()
             await self._server.start()
             self.url = self._server.url
@@ -77,7 +78,7 @@ class Backend:
         /,
     ) -> None:
         try:
-            if self._given:
+            if self.is_given:
                 await self._clear()
         finally:
             await self._close()

@@ -306,7 +306,7 @@ async def _set_up(
         )
         cache.with_message_expire(kept).with_user_expire(kept)
         reader = _reader_process.ReaderProcess(
-            address=backend.url, database=backend.database, namespace=backend.namespace
+            cleans_up=backend.is_given, address=backend.url, database=backend.database, namespace=backend.namespace
         )
         async with cache, reader:
             yield _Stage(cache, _monitor.Monitor(screen, backend, cache, reader), reader, screen)

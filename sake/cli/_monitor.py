@@ -64,14 +64,15 @@ class Monitor:
         None
             When the display is there.
         """
-        with self._screen.display():
-            task = asyncio.create_task(self._watch(), name="sake demo display")
-            try:
-                yield
-            finally:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        try:
+            with self._screen.display():
+                async with asyncio.TaskGroup() as group:
+                    task = group.create_task(self._watch(), name="sake demo display")
+                    yield
+                    task.cancel()
+        except BaseExceptionGroup as errors:
+            # It is the one failure of the display, or of what happens meanwhile.
+            raise errors.exceptions[0] from errors.exceptions[0].__cause__
 
     def forget_lag(self) -> None:
         """Let `describe_lag` tell only of what comes."""

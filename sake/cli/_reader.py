@@ -2,7 +2,8 @@
 """The second process of a demo: it only reads. Run with `python -m sake.cli._reader`.
 
 It is told what to do by lines of JSON on standard input, and tells what it does by lines of JSON on standard output. It
-ends when standard input does.
+ends when it is told to, or when standard input ends. In that case the first process was killed, and this one does what
+that cannot do any more: it removes what the demo keeps on a server that is not the demo's own.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ import orjson
 
 import sake
 from sake import errors
+from sake.cli import _backend
 from sake.cli import _comparison
 from sake.cli import _load
 from sake.cli import _loops
 
 _COUNT_SECONDS: typing.Final = 1.0
+_LATE_SECONDS: typing.Final = 0.25
 _LONGEST_LINE: typing.Final = 2**31
 _READ_SIZE: typing.Final = 1 << 18
 _REPORT_SECONDS: typing.Final = 0.25
@@ -44,12 +47,7 @@ def main() -> int:
     int
         The exit code: 1 if the server is away when it has to be there, else 0.
     """
-    try:
-        return _loops.run(_serve(_read_orders()))
-    except BrokenPipeError:
-        # Nobody listens any more; what Python flushes when it ends must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    return _loops.run(_serve(_read_orders()))
 
 
 async def _serve(orders: collections.AsyncIterator[_Order], /) -> int:
@@ -60,25 +58,43 @@ async def _serve(orders: collections.AsyncIterator[_Order], /) -> int:
     app = hikari.RESTApp()
     await app.start()
     try:
-        async with app.acquire() as rest, sake.RedisCache(**setup, app=rest) as cache:
-            await _work(cache, rest.entity_factory, orders)
+        async with app.acquire() as rest, sake.RedisCache(**setup["cache"], app=rest) as cache:
+            if await _work(cache, rest.entity_factory, orders):
+                return 0
     except errors.BackendError as error:
         print(error, file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Nobody listens any more; what Python flushes when it ends must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
         await app.close()
 
-    return 0
+    if setup["cleans_up"]:
+        await _clean_up(setup["cache"]["address"])
+
+    return 1
+
+
+async def _clean_up(address: str, /) -> None:
+    with contextlib.suppress(errors.BackendError):
+        async with _backend.Backend(address):
+            # What is there is removed now and afterwards, when the server has done the last that it was sent.
+            await asyncio.sleep(_LATE_SECONDS)
 
 
 async def _work(
     cache: sake.RedisCache, factory: hikari.api.EntityFactory, orders: collections.AsyncIterator[_Order], /
-) -> None:
+) -> bool:
+    """Read until there are orders, carry them out, and return whether the end was one of them."""
     comparison = _comparison.Comparison(cache, factory)
     async with _reading(cache):
         order = await anext(orders, None)
 
     while order is not None:
+        if "end" in order:
+            return True
+
         if "guild" in order:
             verdict = await comparison.compare_guild(order["guild"])
         else:
@@ -86,6 +102,8 @@ async def _work(
 
         _tell(verdict=dataclasses.asdict(verdict))
         order = await anext(orders, None)
+
+    return False
 
 
 @contextlib.asynccontextmanager

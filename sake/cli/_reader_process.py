@@ -25,6 +25,7 @@ if typing.TYPE_CHECKING:
     import typing_extensions
 
 _CLOSE_SECONDS: typing.Final = 5.0
+_FAREWELL: typing.Final = {"end": True}
 _LONGEST_LINE: typing.Final = 2**28
 _LAST_WORDS: typing.Final = 12
 _MODULE: typing.Final = "sake.cli._reader"
@@ -39,6 +40,8 @@ class ReaderProcess:
 
     Parameters
     ----------
+    cleans_up
+        Whether it removes what the demo keeps on its server if this process ends without a word.
     **options
         What its cache is made with, apart from the application; JSON has to be able to express it.
     """
@@ -46,9 +49,9 @@ class ReaderProcess:
     __slots__ = (
         "_last_words",
         "_listeners",
-        "_options",
         "_process",
         "_reported",
+        "_setup",
         "_verdicts",
         "counts",
         "error",
@@ -56,7 +59,7 @@ class ReaderProcess:
         "reads",
     )
 
-    def __init__(self, **options: object) -> None:
+    def __init__(self, *, cleans_up: bool, **options: object) -> None:
         self.counts: dict[str, int] = {}
         """How many entities of each kind it sees."""
         self.error = ""
@@ -67,7 +70,7 @@ class ReaderProcess:
         """How many entities it has read."""
         self._last_words: collections_.deque[str] = collections_.deque(maxlen=_LAST_WORDS)
         self._listeners: list[asyncio.Task[None]] = []
-        self._options = options
+        self._setup = {"cache": options, "cleans_up": cleans_up}
         self._process: asyncio.subprocess.Process | None = None
         self._reported = asyncio.Event()
         self._verdicts: asyncio.Queue[_comparison.Verdict | None] = asyncio.Queue()
@@ -93,7 +96,7 @@ class ReaderProcess:
             asyncio.create_task(self._listen(output), name="sake demo reports of the reader"),
             asyncio.create_task(self._note(messages), name="sake demo messages of the reader"),
         ]
-        await self._send(self._options)
+        await self._send(self._setup)
         return self
 
     async def __aexit__(
@@ -108,11 +111,12 @@ class ReaderProcess:
             return
 
         try:
-            if process.stdin is not None:
-                process.stdin.close()
-
             # One that does not end by itself is ended below.
             with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._send(_FAREWELL), _CLOSE_SECONDS)
+                if process.stdin is not None:
+                    process.stdin.close()
+
                 await asyncio.wait_for(process.wait(), _CLOSE_SECONDS)
         finally:
             with contextlib.suppress(ProcessLookupError):
