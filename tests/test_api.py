@@ -325,6 +325,9 @@ RAISES = {
     "close": {"ClosedClient"},
     "fetch_authorization_application": READING | {"DiscordError"},
     "is_guild_available": READING | {"EntryNotFound"},
+    "delete_invite": READING | {"ValueError"},
+    "get_invite": READING_ONE | {"ValueError"},
+    "get_invites": READING | {"ValueError"},
 }
 
 

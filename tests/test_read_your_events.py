@@ -195,8 +195,10 @@ async def test_an_entry_that_the_server_returns_again_is_seen_once(
     exchange = _connections.Database.exchange
     pages: dict[bytes, list[list[bytes]]] = {b"SCAN": [], b"HSCAN": []}
 
-    async def repeat(database: typing.Any, commands: bytes | list[bytes], replies: int, /) -> typing.Any:
-        answers = await exchange(database, commands, replies)
+    async def repeat(
+        database: typing.Any, commands: bytes | list[bytes], replies: int, /, **options: typing.Any
+    ) -> typing.Any:
+        answers = await exchange(database, commands, replies, **options)
         sent = commands if isinstance(commands, bytes) else b"".join(commands)
         name = b"".join(sent.split(b"\r\n")[2:3])
         if name in pages:

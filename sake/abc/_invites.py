@@ -51,6 +51,8 @@ class InviteCache(_base.Resource, abc.ABC):
 
         Raises
         ------
+        ValueError
+            If the code is one that no invite can have: other than 1 to 64 letters, digits, `_` and `-`.
         sake.errors.ClosedClient
             If the resource is not open.
         sake.errors.BackendError
@@ -73,6 +75,8 @@ class InviteCache(_base.Resource, abc.ABC):
 
         Raises
         ------
+        ValueError
+            If the code is one that no invite can have: other than 1 to 64 letters, digits, `_` and `-`.
         sake.errors.EntryNotFound
             If the invite is not stored.
         sake.errors.ClosedClient
@@ -105,6 +109,8 @@ class InviteCache(_base.Resource, abc.ABC):
 
         Raises
         ------
+        ValueError
+            If a code is one that no invite can have: other than 1 to 64 letters, digits, `_` and `-`.
         sake.errors.ClosedClient
             If the resource is not open.
         sake.errors.BackendError

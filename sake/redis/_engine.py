@@ -78,7 +78,6 @@ class Engine:
         "keys",
         "layout",
         "lifetimes",
-        "loop",
         "reader",
         "statistics",
         "writer",
@@ -111,12 +110,11 @@ class Engine:
         self.keys: typing.Final = keys
         self.layout: typing.Final = layout
         self.lifetimes: typing.Final = lifetimes
-        self.loop: typing.Final = asyncio.get_running_loop()
         self.statistics: typing.Final = statistics
         self.writer: typing.Final = Writer(
             connections, layout, keys, codec, lifetimes, backlog_limit, statistics, on_given_up
         )
-        self.reader: typing.Final = Reader(connections, layout, keys, codec, self.writer, read_timeout)
+        self.reader: typing.Final = Reader(connections, layout, keys, codec, self.writer, statistics, read_timeout)
         for index in set(layout.values()):
             connections.database(index)
 

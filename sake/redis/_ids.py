@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["MOST_DIGITS", "is_code", "is_snowflake", "to_code", "to_snowflake"]
+__all__ = ["MOST_DIGITS", "is_code", "is_snowflake", "stored_snowflake", "to_code", "to_snowflake"]
 
 import re
 import typing
@@ -26,6 +26,12 @@ def is_snowflake(text: str, /) -> bool:
 def is_code(text: str, /) -> bool:
     """Return whether a text can be the code of an invite, or another name that sake makes keys of."""
     return _CODE.fullmatch(text) is not None
+
+
+def stored_snowflake(data: bytes | None, /) -> str | None:
+    """Return the id that stored bytes are, if they are one: other programs may have written them."""
+    text = "" if data is None else data.decode("ascii", "replace")
+    return text if is_snowflake(text) else None
 
 
 def to_code(given: object, name: str = "code", /) -> str:

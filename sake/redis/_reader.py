@@ -7,35 +7,33 @@ __all__ = ["Reader"]
 
 import asyncio
 import contextlib
-import dataclasses
 import typing
 from collections import abc as collections
 
 from sake import errors
 
-from . import _wire
+from . import _lanes
+from ._asker import Asker
 from ._changes import UNTOUCHED
 from ._changes import Lookup
-from ._changes import Patch
 from ._codec import Codec
 from ._connections import Connections
-from ._connections import Database
 from ._connections import ReplyError
 from ._keys import Keys
 from ._kinds import Kind
-from ._kinds import Shape
+from ._lanes import Request
+from ._overlay import Layer
+from ._overlay import Overlay
+from ._patience import Patience
+from ._statistics import Statistics
 from ._writer import Writer
 
 AnyKind = Kind[typing.Any]
 
+_T = typing.TypeVar("_T")
 
-@dataclasses.dataclass(slots=True)
-class _Request:
-    kind: AnyKind
-    guild: str | None
-    """[None][] to ask which guild the entities are in."""
-    entities: list[str]
-    answer: asyncio.Future[list[bytes | None]]
+_LOOKS: typing.Final = 5
+"""How often what is stored is looked at anew since changes of it were written meanwhile."""
 
 
 class Reader:
@@ -43,18 +41,37 @@ class Reader:
 
     A look-up is decided one turn of the event loop after it was asked, so that an event whose listeners are just being
     started is always seen, whichever of them comes first.
+
+    Parameters
+    ----------
+    connections
+        Where to.
+    layout
+        The database of each kind.
+    keys
+        The names of the keys.
+    codec
+        Decodes and encodes payloads.
+    writer
+        Knows what is not written yet.
+    statistics
+        Is kept up to date.
+    timeout
+        Seconds that a read may take.
     """
 
     __slots__ = (
-        "_codec",
+        "_asker",
         "_connections",
-        "_keys",
+        "_is_closed",
         "_lanes",
         "_layout",
         "_loop",
-        "_read_timeout",
+        "_overlay",
         "_scheduled",
+        "_statistics",
         "_tasks",
+        "_timeout",
         "_waiting",
         "_writer",
     )
@@ -66,18 +83,21 @@ class Reader:
         keys: Keys,
         codec: Codec,
         writer: Writer,
-        read_timeout: float,
+        statistics: Statistics,
+        timeout: float,
     ) -> None:
-        self._codec = codec
+        self._asker = Asker(timeout, self.spawn)
         self._connections = connections
-        self._keys = keys
-        self._lanes: dict[int, _Lane] = {}
+        self._is_closed = False
+        self._lanes = _lanes.Lanes(connections, layout, keys, self._asker, self.spawn, statistics)
         self._layout = layout
-        self._read_timeout = read_timeout
         self._loop = asyncio.get_running_loop()
+        self._overlay = Overlay(writer, codec)
         self._scheduled = False
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._waiting: list[_Request] = []
+        self._statistics = statistics
+        self._tasks: set[asyncio.Task[typing.Any]] = set()
+        self._timeout = timeout
+        self._waiting: list[Request] = []
         self._writer = writer
 
     def get(self, kind: AnyKind, guild: str, entities: list[str], /) -> asyncio.Future[list[bytes | None]]:
@@ -99,14 +119,23 @@ class Reader:
         ------
         sake.errors.BackendError
             If the server cannot be asked, or answers one of them with an error.
+        sake.errors.ClosedClient
+            If the client is closed meanwhile.
         """
-        database = self._connections.database(self._layout[kind])
-        return _checked(
-            database, kind.name, await database.exchange(b"".join(commands), len(commands), within=self._read_timeout)
-        )
+        with self._counted():
+            database = self._connections.database(self._layout[kind])
+            asking = self._asker.ask(database, list(commands), self._timeout)
+            answers = await self.finish(self.spawn(asking))
+            for answer in answers:
+                if isinstance(answer, ReplyError):
+                    raise _lanes.refused(database, kind, answer)
+
+            return answers
 
     async def settle(self, kind: AnyKind, guild: str | None = None, /) -> None:
         """Wait until what is stored of a kind (in one guild) is up to date with the events received so far.
+
+        Where the server refuses to write, but reads, what is stored has to do.
 
         Raises
         ------
@@ -115,15 +144,71 @@ class Reader:
         """
         await asyncio.sleep(0)
         if self._writer.touches(kind, guild):
-            await self._writer.flush()
+            with self._counted():
+                try:
+                    await self._flush(self._timeout)
+                except errors.BackendError:
+                    if not self._writer.is_refused:
+                        raise
+
+    def spawn(self, work: collections.Coroutine[typing.Any, typing.Any, _T], /) -> asyncio.Task[_T]:
+        """Run something that ends with the reader.
+
+        Raises
+        ------
+        sake.errors.ClosedClient
+            If that has ended.
+        """
+        if self._is_closed:
+            work.close()
+            raise _lanes.closed()
+
+        task = self._loop.create_task(work, name="sake reader")
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    async def finish(self, task: asyncio.Task[_T], /) -> _T:
+        """Wait for what was spawned, and cancel it when the caller is cancelled.
+
+        Raises
+        ------
+        sake.errors.ClosedClient
+            If the client was closed meanwhile.
+        """
+        try:
+            return await task
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if self._is_closed and not (caller and caller.cancelling()):
+                raise _lanes.closed() from None
+            raise
 
     async def close(self) -> None:
-        """Wait for the look-ups that are under way."""
+        """End all that is under way."""
+        self._is_closed = True
+        for request in self._waiting:
+            self._lanes.fail(request, _lanes.closed())
+        self._waiting.clear()
+        self._lanes.close()
+        # What is cancelled before it began would answer nobody.
+        await asyncio.sleep(0)
         while self._tasks:
+            for task in self._tasks:
+                task.cancel()
             await asyncio.wait(self._tasks)
 
+    def _forget(self, task: asyncio.Task[typing.Any], /) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            # Nobody may be left who wants to know.
+            task.exception()
+
     def _submit(self, kind: AnyKind, guild: str | None, entities: list[str], /) -> asyncio.Future[list[bytes | None]]:
-        request = _Request(kind, guild, entities, self._loop.create_future())
+        if self._is_closed:
+            raise _lanes.closed()
+
+        request = Request(kind, guild, entities, self._loop.create_future())
         self._waiting.append(request)
         if not self._scheduled:
             self._scheduled = True
@@ -133,163 +218,107 @@ class Reader:
     def _decide(self) -> None:
         self._scheduled = False
         waiting, self._waiting = self._waiting, []
+        is_idle, until = self._writer.is_idle, self._loop.time() + self._timeout
         for request in waiting:
-            if self._writer.is_idle:
-                self._lane(request.kind).waiting.append(request)
+            request.until = until
+            if is_idle:
+                self._lanes.add(request)
                 continue
 
-            found = [self._find(request, entity) for entity in request.entities]
-            if Lookup.UNKNOWN in found:
-                self._spawn(self._ask_settled(request))
-            elif missing := [i for i, value in enumerate(found) if value is UNTOUCHED]:
-                if len(missing) < len(found):
-                    self._spawn(self._ask_missing(request, typing.cast("list[bytes | None]", found), missing))
-                else:
-                    self._lane(request.kind).waiting.append(request)
-            elif not request.answer.done():
-                request.answer.set_result(typing.cast("list[bytes | None]", found))
+            try:
+                self._look(request)
+            except Exception as exc:  # noqa: BLE001 - whatever it is, the others have nothing to do with it
+                self._lanes.fail(request, exc)
 
-        for lane in self._lanes.values():
-            self._pump(lane)
+        self._lanes.pump()
 
-    def _find(self, request: _Request, entity: str, /) -> bytes | Lookup | None:
-        if request.guild is None:
-            guild = self._writer.find_owner(request.kind, entity)
-            return UNTOUCHED if guild is None else guild.encode()
+    def _look(self, request: Request, /) -> None:
+        """Answer what unwritten changes know, and ask for the rest."""
+        found = [self._find(request, entity) for entity in request.entities]
+        if Lookup.UNKNOWN in found:
+            self.spawn(self._answer(request, self._ask_changed(request)))
+        elif missing := [i for i, value in enumerate(found) if value is UNTOUCHED]:
+            if len(missing) < len(found):
+                known = typing.cast("list[bytes | None]", found)
+                self.spawn(self._answer(request, self._ask_missing(request, known, missing)))
+            else:
+                self._lanes.add(request)
+        elif not request.answer.done():
+            request.answer.set_result(typing.cast("list[bytes | None]", found))
 
-        if request.kind.in_guild and not request.guild:
-            return Lookup.UNKNOWN if self._writer.touches(request.kind) else UNTOUCHED
+    def _find(self, request: Request, entity: str, /) -> bytes | Lookup | None:
+        if request.guild is not None:
+            return self._overlay.find(request.kind, request.guild, entity)
 
-        found = self._writer.find(request.kind, request.guild, entity)
-        if not isinstance(found, Patch):
-            return found
-        if found.base is None:
-            with contextlib.suppress(Exception):
-                return None if found.otherwise is None else self._overlay(request, entity, found.otherwise)
-        if isinstance(found.base, bytes):
-            # What cannot be merged is reported, and left out, when it is written.
-            with contextlib.suppress(Exception):
-                return self._overlay(request, entity, (found.base, *found.overs))
+        guild = self._writer.find_owner(request.kind, entity)
+        return UNTOUCHED if guild is None else guild.encode()
 
-        return Lookup.UNKNOWN
-
-    def _overlay(self, request: _Request, entity: str, parts: tuple[bytes, ...], /) -> bytes:
-        return self._codec.dumps(self._codec.overlay(parts, f"{request.kind.name} {entity}"))
-
-    async def _ask_settled(self, request: _Request, /) -> None:
+    async def _answer(
+        self, request: Request, asking: collections.Coroutine[typing.Any, typing.Any, list[bytes | None]], /
+    ) -> None:
         try:
-            await self._writer.flush()
-        except errors.SakeException as exc:
-            _fail(request, exc)
+            found = await asking
+        except BaseException as exc:
+            self._lanes.fail(request, exc)
+            if not isinstance(exc, Exception):
+                raise
         else:
-            lane = self._lane(request.kind)
-            lane.waiting.append(request)
-            self._pump(lane)
+            if not request.answer.done():
+                request.answer.set_result(found)
 
-    async def _ask_missing(self, request: _Request, found: list[bytes | None], missing: list[int], /) -> None:
-        part = _Request(request.kind, request.guild, [request.entities[i] for i in missing], self._loop.create_future())
-        lane = self._lane(request.kind)
-        lane.waiting.append(part)
-        self._pump(lane)
-        try:
-            answers = await part.answer
-        except errors.SakeException as exc:
-            _fail(request, exc)
-            return
+    async def _ask_changed(self, request: Request, /) -> list[bytes | None]:
+        """Lay unwritten changes over what is stored."""
+        kind, guild = request.kind, request.guild or ""
+        for _ in range(_LOOKS):
+            before = [self._overlay.layers(kind, guild, entity) for entity in request.entities]
+            stored = await self._ask_stored(request, request.entities)
+            layers = [self._overlay.layers(kind, guild, entity) for entity in request.entities]
+            if all(map(_is_continued, before, layers)):
+                return [
+                    self._overlay.lay(kind, guild, *each) for each in zip(request.entities, stored, layers, strict=True)
+                ]
 
-        for i, value in zip(missing, answers, strict=True):
+        await self._flush(request.until - self._loop.time())
+        return await self._ask_stored(request, request.entities)
+
+    async def _ask_missing(
+        self, request: Request, found: list[bytes | None], missing: list[int], /
+    ) -> list[bytes | None]:
+        stored = await self._ask_stored(request, [request.entities[i] for i in missing])
+        for i, value in zip(missing, stored, strict=True):
             found[i] = value
-        if not request.answer.done():
-            request.answer.set_result(found)
 
-    def _lane(self, kind: AnyKind, /) -> _Lane:
-        index = self._layout[kind]
+        return found
+
+    async def _ask_stored(self, request: Request, entities: list[str], /) -> list[bytes | None]:
+        part = Request(request.kind, request.guild, entities, self._loop.create_future(), request.until, True)
+        self._lanes.add(part)
+        self._lanes.pump()
+        return await part.answer
+
+    async def _flush(self, seconds: float, /) -> None:
         try:
-            return self._lanes[index]
-        except KeyError:
-            lane = self._lanes[index] = _Lane(self._connections.database(index))
-            return lane
+            async with Patience(seconds, is_renewed=False):
+                await self._writer.flush()
+        except TimeoutError as exc:
+            error_message = f"What was received is not written after {self._timeout} seconds, and kept until it can be"
+            raise errors.BackendError(error_message, exception=exc) from exc
 
-    def _spawn(self, work: collections.Coroutine[typing.Any, typing.Any, None], /) -> None:
-        task = self._loop.create_task(work, name="sake reader")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def _pump(self, lane: _Lane, /) -> None:
-        if lane.waiting and lane.active < lane.database.limit:
-            lane.active += 1
-            requests, lane.waiting = lane.waiting, []
-            self._spawn(self._fetch(lane, requests))
-
-    async def _fetch(self, lane: _Lane, requests: list[_Request], /) -> None:
+    @contextlib.contextmanager
+    def _counted(self) -> collections.Generator[None]:
         try:
-            await self._exchange(lane.database, requests)
-        except errors.SakeException as exc:
-            for request in requests:
-                _fail(request, exc)
-        finally:
-            lane.active -= 1
-            self._pump(lane)
-
-    async def _exchange(self, database: Database, requests: list[_Request], /) -> None:
-        groups: dict[tuple[str, str], list[str]] = {}
-        places: list[tuple[_Request, tuple[str, str], int]] = []
-        for request in requests:
-            command, key, fields = self._command(request)
-            group = groups.setdefault((command, key), [])
-            places.append((request, (command, key), len(group)))
-            group += fields
-
-        packed = [_wire.pack(command, *((key,) if key else ()), *fields) for (command, key), fields in groups.items()]
-        answers = dict(
-            zip(groups, await database.exchange(packed, len(packed), within=self._read_timeout), strict=True)
-        )
-        for request, place, start in places:
-            answer = answers[place]
-            if isinstance(answer, ReplyError):
-                _fail(request, _refused(database, request.kind.name, answer))
-            elif not request.answer.done():
-                part = answer[start : start + len(request.entities)]
-                request.answer.set_result([b"" if v else None for v in part] if place[0] == "SMISMEMBER" else part)
-
-    def _command(self, request: _Request, /) -> tuple[str, str, list[str]]:
-        kind = request.kind
-        if request.guild is None:
-            return "HMGET", self._keys.owners(kind.name), request.entities
-        if kind.shape is Shape.STRING:
-            return "MGET", "", [self._keys.single(kind.name, entity) for entity in request.entities]
-        if kind.shape is Shape.SET:
-            return "SMISMEMBER", self._keys.whole(kind.name), request.entities
-        if request.guild:
-            return "HMGET", self._keys.in_guild(kind.name, request.guild), request.entities
-
-        return "HMGET", self._keys.whole(kind.name), request.entities
+            yield
+        except errors.BackendError:
+            self._statistics.failed_reads += 1
+            raise
 
 
-class _Lane:
-    """What waits for one database, and how many round trips are under way there."""
+def _is_continued(before: list[Layer], now: list[Layer], /) -> bool:
+    """Return whether no change was written meanwhile, so that what is known now is all there is."""
+    if not before:
+        return not now
 
-    __slots__ = ("active", "database", "waiting")
-
-    def __init__(self, database: Database, /) -> None:
-        self.active = 0
-        self.database = database
-        self.waiting: list[_Request] = []
-
-
-def _fail(request: _Request, exc: Exception, /) -> None:
-    if not request.answer.done():
-        request.answer.set_exception(exc)
-
-
-def _refused(database: Database, name: str, answer: ReplyError, /) -> errors.BackendError:
-    error_message = f"{database.name} refused to read {name} entries: {answer}"
-    return errors.BackendError(error_message, exception=answer)
-
-
-def _checked(database: Database, name: str, answers: list[typing.Any], /) -> list[typing.Any]:
-    for answer in answers:
-        if isinstance(answer, ReplyError):
-            raise _refused(database, name, answer)
-
-    return answers
+    return len(now) >= len(before) and all(
+        old.delta is new.delta and old.changes is new.changes and old.entry is new.entry
+        for old, new in zip(before, now, strict=False)
+    )

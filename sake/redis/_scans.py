@@ -16,10 +16,10 @@ __all__ = [
     "known_guilds",
 ]
 
-import re
 import typing
 from collections import abc as collections
 
+from . import _ids
 from . import _wire
 from ._engine import Engine
 from ._iterators import Window
@@ -27,11 +27,10 @@ from ._kinds import Kind
 from ._kinds import Shape
 
 AnyKind = Kind[typing.Any]
+_T = typing.TypeVar("_T")
 
 _GUILDS_AT_ONCE: typing.Final = 500
 """How many guilds are asked for the number of their entries in one round trip."""
-
-_CODE: typing.Final = re.compile(rb"[A-Za-z0-9_-]+")
 
 
 def check_window_size(window_size: int, /) -> int:
@@ -124,7 +123,7 @@ async def ids(engine: Engine, kind: AnyKind, /) -> collections.AsyncIterator[lis
     else:
         command = "SMEMBERS" if kind.shape is Shape.SET else "HKEYS"
         (members,) = await engine.reader.call(kind, _wire.pack(command, engine.keys.whole(kind.name)))
-        yield [member.decode() for member in members if member.isdigit()]
+        yield _snowflakes(members)
 
 
 async def guilds_of_channel(engine: Engine, kind: AnyKind, channel: str, /) -> list[str]:
@@ -136,7 +135,8 @@ async def _places(engine: Engine, kind: AnyKind, channel: str, /) -> dict[str, l
     (found,) = await engine.reader.call(kind, _wire.pack("HGETALL", engine.keys.in_channel(kind.name, channel)))
     places: dict[str, list[bytes]] = {}
     for entity, guild in zip(found[::2], found[1::2], strict=True):
-        places.setdefault(guild.decode(), []).append(entity)
+        if (name := _ids.stored_snowflake(guild)) is not None:
+            places.setdefault(name, []).append(entity)
 
     return places
 
@@ -203,25 +203,29 @@ async def _values(engine: Engine, kind: AnyKind, guilds: list[str], /) -> list[W
 async def known_guilds(engine: Engine, kind: AnyKind, /) -> collections.AsyncIterator[list[str]]:
     (members,) = await engine.reader.call(kind, _wire.pack("SMEMBERS", engine.keys.guilds(kind.name)))
     for group in _chunks(members, _GUILDS_AT_ONCE):
-        yield [guild.decode() for guild in group if guild.isdigit()]
+        yield _snowflakes(group)
 
 
 async def _scan(engine: Engine, kind: AnyKind, window_size: int, /) -> collections.AsyncIterator[list[str]]:
     prefix = engine.keys.single(kind.name, "").encode()
-    seen: set[bytes] = set()
+    seen: set[str] = set()
     cursor = b"0"
     while True:
         command = _wire.pack("SCAN", cursor, "MATCH", prefix + b"*", "COUNT", max(window_size, 100), "TYPE", "string")
         ((cursor, keys),) = await engine.reader.call(kind, command)
-        names = {key[len(prefix) :] for key in keys} - seen
-        names = {name for name in names if (name.isdigit() if kind.numeric else _CODE.fullmatch(name))}
+        names = {key[len(prefix) :].decode("ascii", "replace") for key in keys} - seen
+        names = {name for name in names if (_ids.is_snowflake(name) if kind.numeric else _ids.is_code(name))}
         seen |= names
         for window in _chunks(list(names), window_size):
-            yield [name.decode() for name in window]
+            yield window
         if cursor == b"0":
             return
 
 
-def _chunks(items: list[bytes], size: int, /) -> collections.Iterator[list[bytes]]:
+def _snowflakes(stored: collections.Iterable[bytes], /) -> list[str]:
+    return [name for data in stored if (name := _ids.stored_snowflake(data)) is not None]
+
+
+def _chunks(items: list[_T], size: int, /) -> collections.Iterator[list[_T]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]

@@ -41,6 +41,9 @@ class Statistics:
     failures: int = 0
     """Attempts to write that failed because the server was away."""
 
+    failed_reads: int = 0
+    """Look-ups and windows of iterators that failed because the server could not be asked."""
+
     dropped: int = 0
     """Changes given up: `backlog_limit` was passed, or the client was closed before they were written."""
 

@@ -31,6 +31,7 @@ __all__ = [
     "write",
 ]
 
+import asyncio
 import contextlib
 import functools
 import typing
@@ -186,13 +187,13 @@ async def get_many_owned(
 
     by_guild: dict[str, list[str]] = {}
     for entity, owner in zip(entities, await engine.reader.get_owners(kind, entities), strict=True):
-        if owner is not None:
-            by_guild.setdefault(owner.decode(), []).append(entity)
+        if guild := _ids.stored_snowflake(owner):
+            by_guild.setdefault(guild, []).append(entity)
 
     found: dict[str, tuple[str, bytes | None]] = {}
-    answers = [(guild, group, engine.reader.get(kind, guild, group)) for guild, group in by_guild.items()]
-    for guild, group, answer in answers:
-        found.update({entity: (guild, data) for entity, data in zip(group, await answer, strict=True)})
+    answers = await asyncio.gather(*(engine.reader.get(kind, guild, group) for guild, group in by_guild.items()))
+    for (guild, group), answer in zip(by_guild.items(), answers, strict=True):
+        found.update({entity: (guild, data) for entity, data in zip(group, answer, strict=True)})
 
     return _by_snowflake(_build_many(engine, kind, entities, found))
 
@@ -366,7 +367,7 @@ def _iterate(
         if channel
         else functools.partial(_build_in_guild, opened, kind)
     )
-    return EntryIterator(build, windows(), length)
+    return EntryIterator(build, windows(), length, lambda fetch: opened().reader.spawn(fetch()))
 
 
 def _build_in_guild(opened: _Opened, kind: Kind[_T], guild: str, data: bytes, /) -> _T:
@@ -375,8 +376,8 @@ def _build_in_guild(opened: _Opened, kind: Kind[_T], guild: str, data: bytes, /)
 
 def _build_in_channel(opened: _Opened, kind: Kind[_T], channel: str, guild: str, data: bytes, /) -> _T:
     engine = opened()
-    payload = engine.codec.load(data, kind.name)
-    if kind.channel_of is not None and kind.channel_of(payload) != channel:
+    channel_of = kind.channel_of
+    if channel_of is not None and engine.codec.build(channel_of, data, kind.name) != channel:
         raise _not_found(kind, guild, channel)
 
     return _build(engine, kind, guild, data, "")
@@ -417,10 +418,10 @@ async def _find_owned(engine: Engine, kind: AnyKind, entity: str, /) -> tuple[st
         engine.remember_owner(kind, entity, None)
 
     (owner,) = await engine.reader.get_owners(kind, [entity])
-    if owner is None:
+    guild = _ids.stored_snowflake(owner)
+    if guild is None:
         return "", None
 
-    guild = owner.decode()
     data = await find(engine, kind, guild, entity)
     if data is not None:
         engine.remember_owner(kind, entity, guild)

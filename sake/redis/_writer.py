@@ -180,12 +180,12 @@ class Writer:
     @property
     def size(self) -> int:
         """About how many bytes wait to be written."""
-        return sum(delta.size for delta in self._unwritten())
+        return sum(delta.size for delta in self.unwritten())
 
     @property
     def age(self) -> float:
         """How many seconds the oldest change that waits has waited."""
-        since = min(delta.since for delta in self._unwritten())
+        since = min(delta.since for delta in self.unwritten())
         return max(self._loop.time() - since, 0.0) if since < math.inf else 0.0
 
     def cut(self) -> None:
@@ -197,19 +197,23 @@ class Writer:
 
     def find(self, kind: AnyKind, guild: str, entity: str, /) -> Entry | Lookup:
         """Return what the newest unwritten change of an entity makes of it: see `Delta.find`."""
-        for delta in self._unwritten():
+        for delta in self.unwritten():
             found = delta.find(kind, guild, entity)
             if found is not UNTOUCHED:
-                is_over = kind.lifetime is not None and self._loop.time() >= delta.end_of(
-                    kind, guild, entity, self._lifetimes.get(kind, 0)
-                )
-                return None if is_over else found
+                return None if self.is_over(delta, kind, guild, entity) else found
 
         return UNTOUCHED
 
+    def is_over(self, delta: Delta, kind: AnyKind, guild: str, entity: str, /) -> bool:
+        """Return whether an entity that a delta sets has expired by now."""
+        if kind.lifetime is None:
+            return False
+
+        return self._loop.time() >= delta.end_of(kind, guild, entity, self._lifetimes.get(kind, 0))
+
     def find_owner(self, kind: AnyKind, entity: str, /) -> str | None:
         """Return the guild in which an entity was set by an unwritten change, if it was."""
-        for delta in self._unwritten():
+        for delta in self.unwritten():
             if (guild := delta.owners.get((kind, entity))) is not None:
                 return guild
 
@@ -217,9 +221,10 @@ class Writer:
 
     def touches(self, kind: AnyKind, guild: str | None = None, /) -> bool:
         """Return whether unwritten changes concern a kind (in one guild)."""
-        return any(delta.touches(kind, guild) for delta in self._unwritten())
+        return any(delta.touches(kind, guild) for delta in self.unwritten())
 
-    def _unwritten(self) -> collections.Iterator[Delta]:
+    def unwritten(self) -> collections.Iterator[Delta]:
+        """Return the deltas that are not known to be written, the newest first."""
         yield self._delta
         yield from reversed(self._closed)
         yield from reversed(self._following)
@@ -275,7 +280,7 @@ class Writer:
 
     def give_up_rest(self) -> None:
         """Count and log what is not written yet as lost."""
-        if lost := sum(delta.count() + len(delta.departures) for delta in self._unwritten()):
+        if lost := sum(delta.count() + len(delta.departures) for delta in self.unwritten()):
             self._statistics.dropped += lost
             _LOGGER.error(
                 "Closed before everything was written: %s changes are lost (%s)",
