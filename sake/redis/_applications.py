@@ -158,7 +158,7 @@ class ApplicationCache(ResourceClient, abc.ApplicationCache):
             If the payload has no `id` or no `owner` (those of gateway events have none), or the expire time is not
             positive.
         TypeError
-            If the expire time is neither seconds, a time delta nor [None][].
+            If what is given is no mapping, or the expire time is neither seconds, a time delta nor [None][].
         sake.errors.ClosedClient
             If the client is not open.
         sake.errors.BackendError
@@ -194,7 +194,7 @@ class ApplicationCache(ResourceClient, abc.ApplicationCache):
         ValueError
             If the payload has no `id`, or the expire time is not positive.
         TypeError
-            If the expire time is neither seconds, a time delta nor [None][].
+            If what is given is no mapping, or the expire time is neither seconds, a time delta nor [None][].
         sake.errors.ClosedClient
             If the client is not open.
         sake.errors.BackendError

@@ -114,6 +114,8 @@ class GuildChannelCache(ResourceClient, abc.RefGuildChannelCache):
         ------
         ValueError
             If the payload has no `id` or no `guild_id`.
+        TypeError
+            If what is given is no mapping.
         sake.errors.ClosedClient
             If the client is not open.
         sake.errors.BackendError
@@ -253,6 +255,8 @@ class ThreadCache(ResourceClient, abc.RefThreadCache):
         ------
         ValueError
             If the payload has no `id`, no `guild_id` or no `parent_id`.
+        TypeError
+            If what is given is no mapping.
         sake.errors.ClosedClient
             If the client is not open.
         sake.errors.BackendError

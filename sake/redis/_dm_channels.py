@@ -167,7 +167,7 @@ class DMChannelCache(ResourceClient, abc.DMChannelCache):
         ValueError
             If the payload has no `id`, or its first recipient has none, or the expire time is not positive.
         TypeError
-            If the expire time is neither seconds, a time delta nor [None][].
+            If what is given is no mapping, or the expire time is neither seconds, a time delta nor [None][].
         sake.errors.ClosedClient
             If the client is not open.
         sake.errors.BackendError

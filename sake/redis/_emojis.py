@@ -105,6 +105,8 @@ class EmojiCache(ResourceClient, abc.RefEmojiCache):
         ------
         ValueError
             If the payload has no `id`.
+        TypeError
+            If what is given is no mapping.
         sake.errors.ClosedClient
             If the client is not open.
         sake.errors.BackendError
@@ -201,6 +203,8 @@ class StickerCache(ResourceClient, abc.RefStickerCache):
         ------
         ValueError
             If the payload has no `id`.
+        TypeError
+            If what is given is no mapping.
         sake.errors.ClosedClient
             If the client is not open.
         sake.errors.BackendError

@@ -154,6 +154,8 @@ class GuildCache(ResourceClient, abc.GuildCache):
         ------
         ValueError
             If the payload has no `id`.
+        TypeError
+            If what is given is no mapping.
         sake.errors.ClosedClient
             If the client is not open.
         sake.errors.BackendError

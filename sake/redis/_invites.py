@@ -131,7 +131,7 @@ class InviteCache(ResourceClient, abc.InviteCache):
         ValueError
             If the payload has no `code` or one that cannot be, or the expire time is not positive.
         TypeError
-            If the expire time is neither seconds, a time delta nor [None][].
+            If what is given is no mapping, or the expire time is neither seconds, a time delta nor [None][].
         sake.errors.ClosedClient
             If the client is not open.
         sake.errors.BackendError

@@ -291,6 +291,8 @@ class MemberCache(ResourceClient, abc.MemberCache):
         ------
         ValueError
             If the payload's `user` has no `id`.
+        TypeError
+            If what is given is no mapping.
         sake.errors.ClosedClient
             If the client is not open.
         sake.errors.BackendError

@@ -123,7 +123,7 @@ class MessageCache(ResourceClient, abc.MessageCache):
         ValueError
             If the payload has no `id`, or the expire time is not positive.
         TypeError
-            If the expire time is neither seconds, a time delta nor [None][].
+            If what is given is no mapping, or the expire time is neither seconds, a time delta nor [None][].
         sake.errors.ClosedClient
             If the client is not open.
         sake.errors.BackendError
@@ -158,7 +158,7 @@ class MessageCache(ResourceClient, abc.MessageCache):
         ValueError
             If the payload has no `id`, or the expire time is not positive.
         TypeError
-            If the expire time is neither seconds, a time delta nor [None][].
+            If what is given is no mapping, or the expire time is neither seconds, a time delta nor [None][].
         sake.errors.ClosedClient
             If the client is not open.
         sake.errors.BackendError

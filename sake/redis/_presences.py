@@ -143,6 +143,8 @@ class PresenceCache(ResourceClient, abc.PresenceCache):
         ------
         ValueError
             If the payload has no `guild_id`, or its `user` no `id`.
+        TypeError
+            If what is given is no mapping.
         sake.errors.ClosedClient
             If the client is not open.
         sake.errors.BackendError

@@ -109,6 +109,8 @@ class RoleCache(ResourceClient, abc.RefRoleCache):
         ------
         ValueError
             If the payload has no `id`.
+        TypeError
+            If what is given is no mapping.
         sake.errors.ClosedClient
             If the client is not open.
         sake.errors.BackendError

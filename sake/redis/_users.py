@@ -148,6 +148,8 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
         ------
         ValueError
             If the payload has no `id`.
+        TypeError
+            If what is given is no mapping.
         sake.errors.ClosedClient
             If the client is not open.
         sake.errors.BackendError
@@ -194,7 +196,7 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
         ValueError
             If the payload has no `id`, or the expire time is not positive.
         TypeError
-            If the expire time is neither seconds, a time delta nor [None][].
+            If what is given is no mapping, or the expire time is neither seconds, a time delta nor [None][].
         sake.errors.ClosedClient
             If the client is not open.
         sake.errors.BackendError

@@ -123,6 +123,8 @@ class VoiceStateCache(ResourceClient, abc.RefVoiceStateCache):
         ------
         ValueError
             If the payload has no `user_id`.
+        TypeError
+            If what is given is no mapping.
         sake.errors.ClosedClient
             If the client is not open.
         sake.errors.BackendError

@@ -287,6 +287,10 @@ class Writer:
                 lost,
                 self._failure or "no time was left",
             )
+        # A closed client has no backlog, and is not away.
+        self._delta, self._failure = Delta(), None
+        self._closed.clear()
+        self._following, self._writing = [], []
 
     async def _run(self) -> None:
         while True:

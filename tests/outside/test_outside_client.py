@@ -96,6 +96,7 @@ async def test_a_close_that_is_cancelled_ends_at_once_and_counts_and_logs_what_i
         assert not cache.is_alive
         # Members and their users.
         assert cache.statistics.dropped == 200
+        assert (cache.statistics.backlog, cache.statistics.is_away) == (0, False)
         assert len(_lost(caplog)) == 1
         assert asyncio.all_tasks() <= tasks
 

@@ -105,6 +105,12 @@ async def test_what_takes_payloads_says_so_when_it_is_given_a_model(
     assert await raw.dbsize() == 0
 
 
+@pytest.mark.parametrize("name", SETTERS)
+def test_what_takes_payloads_documents_that_nothing_else_is_taken(name: str) -> None:
+    documented = (inspect.getdoc(getattr(sake.RedisCache, name)) or "").partition("Raises")[2]
+    assert "TypeError\n    If what is given is no mapping" in documented
+
+
 async def test_what_there_is_one_of_is_not_called_by_its_key_when_it_is_missing(server: servers.Server) -> None:
     async with samples.make_cache(address=server.url, database=0, **server.options) as cache:
         with pytest.raises(sake.EntryNotFound) as caught:
