@@ -78,6 +78,7 @@ class Engine:
         "keys",
         "layout",
         "lifetimes",
+        "loop",
         "reader",
         "statistics",
         "writer",
@@ -110,6 +111,7 @@ class Engine:
         self.keys: typing.Final = keys
         self.layout: typing.Final = layout
         self.lifetimes: typing.Final = lifetimes
+        self.loop: typing.Final = asyncio.get_running_loop()
         self.statistics: typing.Final = statistics
         self.writer: typing.Final = Writer(
             connections, layout, keys, codec, lifetimes, backlog_limit, statistics, on_given_up

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 __all__ = ["Feed"]
 
+import asyncio
 import logging
 import typing
 
@@ -35,17 +36,18 @@ class Feed:
         Is kept up to date.
     """
 
-    __slots__ = ("_engine", "_statistics", "handlers")
+    __slots__ = ("_engine", "_has_told", "_statistics", "handlers")
 
     def __init__(self, client: object, statistics: Statistics, /) -> None:
         self._engine: Engine | None = None
+        self._has_told = False
         self._statistics = statistics
         self.handlers: typing.Final = _events.find_handlers(self, client)
         """The event table: event name → handlers, in the order in which they are called."""
 
     def start(self, event_manager: hikari.api.EventManager, engine: Engine, /) -> None:
         """Listen to the events of a bot."""
-        self._engine = engine
+        self._engine, self._has_told = engine, False
         event_manager.subscribe(hikari.ShardPayloadEvent, self._on_payload)
 
     def stop(self, event_manager: hikari.api.EventManager, /) -> None:
@@ -61,6 +63,9 @@ class Feed:
 
         handlers = self.handlers.get(name)
         if handlers is None or engine is None:
+            return
+        if engine.loop is not asyncio.get_running_loop():
+            self._refuse_other_loop()
             return
 
         draft, shard = engine.writer.draft(), event.shard
@@ -81,6 +86,14 @@ class Feed:
         self._statistics.skipped += 1
         where = _name(event)
         _LOGGER.error("%s cannot be used and is skipped (%s: %s)", where, type(exc).__name__, exc, exc_info=exc)
+
+    def _refuse_other_loop(self) -> None:
+        self._statistics.skipped += 1
+        if not self._has_told:
+            self._has_told = True
+            _LOGGER.error(
+                "Events of a bot in another event loop than the cache's are skipped: open the cache in that one"
+            )
 
     def _refuse(self, event: hikari.ShardPayloadEvent, refused: list[str], /) -> None:
         self._statistics.skipped += len(refused)

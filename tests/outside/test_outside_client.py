@@ -198,6 +198,80 @@ CALLS: dict[str, collections.Callable[[typing.Any], collections.Awaitable[object
 }
 
 
+@pytest.mark.parametrize("way", ["well", "kill", "pause"])
+@pytest.mark.parametrize("name", CALLS)
+async def test_what_is_called_while_the_cache_closes_ends_with_it(
+    own: own_server.OwnServer,
+    bot: hikari.GatewayBot,
+    feed: gateway.Feed,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    way: str,
+) -> None:
+    monkeypatch.setattr("sake.redis._client._DRAIN_SECONDS", 0.3)
+    for turns in range(6):
+        cache = sake.redis.RedisCache(own.url, bot, bot.event_manager, database=0)
+        await cache.open()
+        if way == "kill":
+            own.kill()
+        elif way == "pause":
+            own.pause()
+        feed("GUILD_MEMBER_ADD", samples.member(1, "lost"))
+        early = [asyncio.ensure_future(CALLS[name](cache))]
+        closing = asyncio.create_task(cache.close())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+            early.append(asyncio.ensure_future(CALLS[name](cache)))
+        async with asyncio.timeout(5):
+            await closing
+            results = await asyncio.gather(*early, return_exceptions=True)
+        errors = [result for result in results if isinstance(result, BaseException)]
+        assert all(isinstance(exc, sake.SakeException | StopAsyncIteration) for exc in errors), errors
+        with pytest.raises(sake.ClosedClient):
+            await CALLS[name](cache)
+        if way == "kill":
+            own.start()
+        elif way == "pause":
+            own.resume()
+
+
+@pytest.mark.parametrize("way", ["well", "kill"])
+async def test_a_listener_of_the_bots_stopping_may_delete_without_keeping_the_bot(
+    own: own_server.OwnServer, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr("sake.redis._client._DRAIN_SECONDS", 0.3)
+    ended: list[BaseException | None] = []
+    world = testing.World(seed=6, guilds=1, members=20)
+    (guild,) = world.guilds.values()
+    roles = [int(role["id"]) for role in guild.roles.values()]
+    assert roles
+    async with testing.LoopbackDiscord(world) as discord:
+        bot = discord.bot()
+        cache = sake.redis.RedisCache(own.url, bot, bot.event_manager, event_managed=True, database=0)
+
+        @bot.listen()
+        async def on_stopping(_: hikari.StoppingEvent) -> None:
+            for role in roles * 20:
+                try:
+                    await cache.delete_role(role)
+                    await cache.update_message({"id": "1"})
+                except sake.SakeException as exc:
+                    ended.append(exc)
+                else:
+                    ended.append(None)
+
+        async with discord.running(bot):
+            await discord.settle()
+            await cache.flush()
+            if way == "kill":
+                own.kill()
+            async with asyncio.timeout(_SECONDS):
+                await bot.close()
+
+    assert len(ended) == len(roles) * 20
+    assert isinstance(ended[-1], sake.ClosedClient)
+
+
 _INTERRUPTED: typing.Final = """
 import asyncio, logging, pathlib, signal, sys, tempfile
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -439,3 +513,21 @@ def test_an_embedded_server_of_a_loop_that_ended_goes_when_the_cache_is_used_aga
     assert _is_there(tmp_path)
     asyncio.run(cache.close())
     assert not _is_there(tmp_path)
+
+
+async def test_events_of_a_bot_in_another_loop_are_refused_counted_and_logged_once(
+    own: own_server.OwnServer, bot: hikari.GatewayBot, feed: gateway.Feed, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = sake.redis.RedisCache(own.url, bot, bot.event_manager, database=0)
+    async with cache:
+
+        async def elsewhere() -> None:
+            for number in range(3):
+                feed("GUILD_MEMBER_ADD", samples.member(number + 1, "of another loop"))
+            await feed.settle()
+
+        assert await asyncio.to_thread(_in_thread, elsewhere) is None
+        assert cache.statistics.skipped == 3
+        assert len([record for record in caplog.records if "event loop" in record.getMessage()]) == 1
+        await cache.set_role(7, testing.Payloads(seed=1).role(id="1"))
+        assert await cache.iter_members().len() == 0

@@ -38,6 +38,18 @@ async def test_an_app_of_rest_clients_is_refused_with_a_hint() -> None:
         sake.RedisCache(samples.ADDRESS, typing.cast("typing.Any", hikari.RESTApp()))
 
 
+@pytest.mark.parametrize("address", [None, 6379, b"redis://localhost"])
+def test_an_address_that_is_no_text_is_refused_by_name(address: typing.Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="address must"):
+        samples.make_cache(address=address)
+
+
+@pytest.mark.parametrize("options", [{"nonsense": 1}, {"socket_timeout": "1"}])
+def test_an_option_that_redis_py_cannot_use_is_refused_by_name(options: dict[str, typing.Any]) -> None:
+    with pytest.raises((TypeError, ValueError), match=next(iter(options))):
+        samples.make_cache(connection_options=options)
+
+
 # Namespaces
 
 
@@ -222,6 +234,7 @@ async def test_a_cache_shows_its_class_address_databases_and_whether_it_is_open(
     [
         "redis://user:hunter2@localhost:6379/0",
         "redis://:hunter2@localhost",
+        "rediss://localhost?password=hunter2",
         "unix://user:hunter2@/run/x.sock",
     ],
 )
