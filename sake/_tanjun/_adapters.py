@@ -32,7 +32,9 @@ class _Entries(dependencies.CacheIterator[_ValueT]):
 
     __slots__ = ("_asker", "_entries", "_has_begun", "_required", "_whole")
 
-    def __init__(self, asker: Asker, entries: abc.CacheIterator[_ValueT], required: int | None = None, /) -> None:
+    def __init__(
+        self, asker: Asker, entries: abc.CacheIterator[_ValueT], required: hikari.Snowflake | None = None, /
+    ) -> None:
         self._asker = asker
         self._entries = entries
         self._has_begun = False
@@ -66,12 +68,13 @@ class _Entries(dependencies.CacheIterator[_ValueT]):
             self._asker.report(exc)
             return 0
 
-    async def _next_of_whole(self, required: int, /) -> _ValueT:
+    async def _next_of_whole(self, required: hikari.Snowflake, /) -> _ValueT:
         # Tanjun takes what there is for everything there is, and asks REST only if there is nothing.
         if self._whole is None:
+            is_whole = not await self._asker.has_lost(required)
             entries = [entry async for entry in self._entries]
             ids = {entry.id for entry in entries if isinstance(entry, hikari.Unique)}
-            self._whole = iter(entries if required in ids else ())
+            self._whole = iter(entries if is_whole and required in ids else ())
 
         for entry in self._whole:
             return entry

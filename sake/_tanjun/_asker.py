@@ -5,6 +5,7 @@ from __future__ import annotations
 
 __all__ = ["NO_DEFAULT", "Asker", "NoDefault"]
 
+import asyncio
 import enum
 import logging
 import time
@@ -115,8 +116,8 @@ class Asker:
         return True
 
     async def knows_guild(self, guild_id: hikari.Snowflake, _: hikari.Snowflake | None, /) -> bool:
-        """Return whether a guild that is not stored is none that is merely unavailable."""
-        return guild_id not in await self._guilds_away()
+        """Return whether a guild that is not stored is neither unavailable nor one of which changes were lost."""
+        return guild_id not in await self._doubtful_guilds()
 
     async def knows_entities(self, _: object, guild_id: hikari.Snowflake | None, /) -> bool:
         """Return whether everything that is in a guild (or without one, in any guild) is stored."""
@@ -124,10 +125,17 @@ class Asker:
             return True
 
         if guild_id is None:
-            return not await self._guilds_away()
+            return not await self._doubtful_guilds()
 
-        # Raises that the guild is not found where nothing of it has arrived: then nothing is known of it either.
-        return await self.cache.is_guild_available(guild_id)
+        # The first raises that the guild is not found where nothing of it has arrived: then nothing is known of it.
+        is_available, is_stale = await asyncio.gather(
+            self.cache.is_guild_available(guild_id), self.cache.is_guild_stale(guild_id)
+        )
+        return is_available and not is_stale
+
+    async def has_lost(self, guild_id: hikari.Snowflake, /) -> bool:
+        """Return whether changes of a guild were lost."""
+        return isinstance(self.cache, abc.GuildCache) and await self.cache.is_guild_stale(guild_id)
 
     async def knows_members(self, _: object, guild_id: hikari.Snowflake | None, /) -> bool:
         """Return whether all members of a guild are stored."""
@@ -140,5 +148,9 @@ class Asker:
         """Return whether the members of all guilds are stored, where members are stored at all."""
         return not isinstance(self.cache, abc.MemberCache) or await self.membership.is_whole()
 
-    async def _guilds_away(self) -> collections.Set[hikari.Snowflake]:
-        return await self.cache.get_unavailable_guild_ids() if isinstance(self.cache, abc.GuildCache) else set()
+    async def _doubtful_guilds(self) -> collections.Set[hikari.Snowflake]:
+        if not isinstance(self.cache, abc.GuildCache):
+            return frozenset()
+
+        away, stale = await asyncio.gather(self.cache.get_unavailable_guild_ids(), self.cache.get_stale_guild_ids())
+        return away | stale

@@ -332,8 +332,9 @@ class ResourceClient(abc.Resource):
             The interfaces whose "not found" is final, such as `[sake.abc.RoleCache]`. For all others Tanjun is told
             that the cache does not know, and asks REST. Unless given: emojis, guilds, guild channels, members,
             presences, roles, stickers and voice states. Even then the cache does not know what is in a guild that has
-            not been received or is marked unavailable, nor, where the guild is not named, what is in any guild while
-            one is marked unavailable, nor who is a member where the member list is not complete.
+            not been received, is marked unavailable or is stale; nor, where the guild is not named, what is in any
+            guild while one is marked unavailable or is stale; nor who is a member where the member list is not
+            complete.
         tanjun_managed : bool
             Whether the client's starting and closing opens and closes the cache. A cache that cannot be opened stops
             the client's start. If the client is alive already, the cache is opened at once.

@@ -16,6 +16,7 @@ from ._engine import Engine
 from ._kinds import COMPLETE_MEMBER_LISTS
 from ._kinds import GUILDS
 from ._kinds import MEMBERS
+from ._kinds import STALE_GUILDS
 from ._kinds import UNAVAILABLE_GUILDS
 from ._kinds import Kind
 
@@ -76,7 +77,10 @@ class Membership:
             If the server cannot be asked.
         """
         engine = self._opened()
-        if not await _has_few_guilds(engine) or await _ids(engine, UNAVAILABLE_GUILDS):
+        if not await _has_few_guilds(engine):
+            return False
+
+        if await _ids(engine, UNAVAILABLE_GUILDS) or await _ids(engine, STALE_GUILDS):
             return False
 
         guilds = await _ids(engine, GUILDS) | await _ids(engine, MEMBERS)

@@ -130,6 +130,62 @@ async def test_what_arrives_while_another_process_looks_for_it_is_never_said_not
                 break
 
 
+# Guilds of which changes were lost
+
+
+@pytest.mark.parametrize("name", BOUND)
+async def test_what_is_not_stored_of_a_guild_of_which_changes_were_lost_may_exist(
+    cache: sake.RedisCache, feed: gateway.Feed, raw_database: typing.Any, name: str
+) -> None:
+    world = testing.World(seed=7, guilds=2, members=20)
+    for guild_id in world.guilds:
+        feed("GUILD_CREATE", world.guild_create(guild_id))
+    stale, whole = map(int, world.guilds)
+    adapter = register(cache).get_type_dependency(BOUND[name])
+    assert [await verdict(adapter.get_from_guild(guild, UNKNOWN)) for guild in (stale, whole)] == [FINAL, FINAL]
+    await lose_changes_of(stale, cache, raw_database)
+    assert [await verdict(adapter.get_from_guild(guild, UNKNOWN)) for guild in (stale, whole)] == [MISS, FINAL]
+    feed("GUILD_CREATE", world.guild_create(str(stale)))
+    assert [await verdict(adapter.get_from_guild(guild, UNKNOWN)) for guild in (stale, whole)] == [FINAL, FINAL]
+
+
+@pytest.mark.parametrize("name", GLOBAL)
+async def test_what_is_stored_nowhere_may_be_in_a_guild_of_which_changes_were_lost(
+    cache: sake.RedisCache, feed: gateway.Feed, raw_database: typing.Any, name: str
+) -> None:
+    world = testing.World(seed=7, guilds=2, members=20)
+    for guild_id in world.guilds:
+        feed("GUILD_CREATE", world.guild_create(guild_id))
+    stale = int(next(iter(world.guilds)))
+    adapter = register(cache, trust_get_for=[sake.abc.Cache]).get_type_dependency(GLOBAL[name])
+    is_of_guilds = name in ("role", "channel", "emoji", "sticker", "thread", "user")
+    assert await verdict(adapter.get("5")) is FINAL
+    await lose_changes_of(stale, cache, raw_database)
+    assert await verdict(adapter.get("5")) is (MISS if is_of_guilds else FINAL)
+    if name == "guild":
+        await cache.delete_guild(stale)
+        assert await verdict(adapter.get(stale)) is MISS
+
+
+async def test_the_roles_of_a_guild_of_which_changes_were_lost_are_left_to_rest(
+    cache: sake.RedisCache, feed: gateway.Feed, raw_database: typing.Any
+) -> None:
+    feed("GUILD_CREATE", arriving(1_000))
+    roles = register(cache).get_type_dependency(SfGuild[hikari.Role])
+    assert len(await roles.iter_for_guild(1_000)) == 2
+    await lose_changes_of(1_000, cache, raw_database)
+    # Tanjun takes what there is for everything there is, and asks REST only if there is nothing.
+    assert list(await roles.iter_for_guild(1_000)) == []
+    assert await roles.get_from_guild(1_000, 1_001)
+
+
+async def lose_changes_of(guild_id: int, cache: sake.RedisCache, raw_database: typing.Any) -> None:
+    # The mark is made by hand, so it must not come before what says that the guild has arrived.
+    await cache.flush()
+    await raw_database(int(sake.redis.ResourceIndex.GUILD)).sadd("guild-stale", guild_id)
+    assert await cache.is_guild_stale(guild_id)
+
+
 # Users
 
 
