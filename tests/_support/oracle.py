@@ -11,6 +11,7 @@ from collections import abc as collections
 import hikari
 import orjson
 from hikari import impl
+from hikari.internal import cache as cache_utility
 
 from _support import gateway
 from _support import models
@@ -46,6 +47,21 @@ _MERGED: typing.Final = frozenset(
     {"attachments", "content", "edited_timestamp", "embeds", "is_pinned", "mentions_everyone"}
 )
 """The fields of a message that hikari's cache updates as sake does."""
+
+
+_IS_FORGETFUL: typing.Final = tuple(map(int, hikari.__version__.split(".")[:2])) < (2, 7)
+"""Whether hikari forgets the record of a guild that has nothing but threads or stickers, which then stay for ever."""
+
+
+class _GuildRecord(cache_utility.GuildRecord):
+    __slots__ = ()
+
+    def empty(self) -> bool:
+        return super().empty() and not self.stickers and not self.threads
+
+
+if _IS_FORGETFUL:
+    cache_utility.GuildRecord = _GuildRecord
 
 
 class Oracle:

