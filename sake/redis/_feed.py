@@ -128,4 +128,5 @@ class Feed:
 
 def _name(event: hikari.ShardPayloadEvent, /) -> str:
     guild = event.payload.get("guild_id") or (event.payload.get("id") if event.name.startswith("GUILD_") else None)
-    return f"{event.name} of guild {str(guild)[:64]!r}" if guild else event.name
+    # Where a guild's id should be, there may be something that has no text: a number too long, lists too deep.
+    return f"{event.name} of guild {guild[:64]!r}" if guild and isinstance(guild, str) else event.name

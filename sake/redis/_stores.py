@@ -71,8 +71,7 @@ def replace(draft: Draft, kind: AnyKind, payload: Payload, name: str, guild_key:
 
 def lay_users(draft: Draft, users: collections.Iterable[_people.User | None], /) -> None:
     """Lay users over those that are stored, where the payloads are whole but lack what users have elsewhere."""
-    for user, payload in _by_id(users).items():
-        draft.patch(USERS, "", user, payload, payload)
+    draft.patch_all(USERS, "", _by_id(users))
 
 
 def put_user(draft: Draft, user: _people.User | None, /) -> None:
