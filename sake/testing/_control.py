@@ -128,7 +128,7 @@ class GatewayControl:
         connections: set[_sessions.Connection] = set()
         try:
             for name, payload in events:
-                if name == "INTERACTION_CREATE":
+                if name == "INTERACTION_CREATE" and "token" in payload:
                     self._interactions[payload["token"]] = payload
 
                 connections.update(self._gateway.publish(name, payload, shard_id=shard_id))

@@ -196,7 +196,7 @@ class LoopbackDiscord(_control.GatewayControl):
         self._gateway.url = self._rest.gateway_url = self.gateway_url
 
     async def close(self) -> None:
-        """End all connections and stop listening. Close the bots first, or they try to reconnect."""
+        """End all connections and sessions, and stop listening. Close the bots first, or they try to reconnect."""
         self._check_loop()
         runner, self._runner, self._url, self._loop = self._runner, None, "", None
         if runner is None:
@@ -206,6 +206,7 @@ class LoopbackDiscord(_control.GatewayControl):
             connection.cut()
 
         await runner.cleanup()
+        self._gateway.sessions.clear()
 
     def bot(self, **overrides: typing.Any) -> hikari.GatewayBot:
         """Make a bot that connects to this Discord.

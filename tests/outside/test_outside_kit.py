@@ -159,6 +159,19 @@ async def test_a_bot_that_leaves_when_its_session_was_ended_is_not_waited_for(
             await loopback_discord.settle()
 
 
+async def test_a_bot_that_died_without_a_word_is_not_waited_for_when_it_is_started_anew() -> None:
+    discord = testing.LoopbackDiscord()
+    async with discord, aiohttp.ClientSession() as session:
+        socket = await session.ws_connect(discord.gateway_url)
+        await socket.send_json({"op": 2, "d": {"token": discord.token, "intents": 1, "shard": [0, 2]}})
+        await socket.receive()
+        while not discord.connected_shards:
+            await socket.receive()
+
+    async with discord, discord.running():
+        assert discord.connected_shards == [0]
+
+
 # Event loops
 
 
