@@ -76,7 +76,8 @@ class ResourceClient(abc.Resource):
         (needs the `embedded` extra). Options of redis-py may follow as `?name=value`, for instance
         `socket_timeout` (seconds, 10 unless given) and `socket_connect_timeout` (seconds, 5 unless given).
     app : hikari.RESTAware | hikari.api.RESTClient
-        The bot or REST client that models are bound to. It is asked for nothing but its entity factory.
+        The bot or REST client that models are bound to. Its entity factory builds them, and `fetch_*` methods ask
+        Discord through it.
     event_manager : hikari.api.EventManager | None
         The event manager to fill the cache from. Without one the cache is only read, and changed by hand. If `app` is a
         bot that is running, and nothing has been stored half a minute after the cache was opened, that is logged.
