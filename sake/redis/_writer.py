@@ -104,6 +104,7 @@ class Writer:
         self._has_given_up = False
         self._has_made_room = False
         self._is_closing = False
+        self._is_draining = False
         self._is_paused = False
         self._kinds = tuple(layout)
         self._lifetimes = lifetimes
@@ -123,7 +124,7 @@ class Writer:
     def start(self) -> None:
         """Start to write."""
         self._statistics.watch(self)
-        self._task = self._loop.create_task(self._run(), name="sake writer")
+        self._work()
 
     def draft(self) -> Draft:
         """Return a draft to describe the next event in."""
@@ -258,12 +259,15 @@ class Writer:
 
         What is lost is counted and logged, also where this is cancelled.
         """
-        self._is_closing = True
+        self._is_closing = self._is_draining = True
         try:
+            if self._task is not None and self._task.done():
+                self._work()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(within):
                     await self._drain()
         finally:
+            self._is_draining = False
             if self._timer is not None:
                 self._timer.cancel()
             if self._task is not None:
@@ -291,6 +295,19 @@ class Writer:
         self._delta, self._failure = Delta(), None
         self._closed.clear()
         self._following, self._writing = [], []
+
+    def _work(self) -> None:
+        if waiting := [*self._writing, *self._following]:
+            self._closed.extendleft(reversed(waiting))
+            self._writing, self._following = [], []
+            self._wake.set()
+        self._task = self._loop.create_task(self._run(), name="sake writer")
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None], /) -> None:
+        # An event loop that ends cancels all tasks, this one as well as the one that closes the client then.
+        if self._is_draining and task is self._task:
+            self._work()
 
     async def _run(self) -> None:
         while True:

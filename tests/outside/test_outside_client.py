@@ -363,6 +363,47 @@ def test_a_program_that_is_interrupted_leaves_no_embedded_server(
     assert not _is_there(tmp_path)
 
 
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8])
+def test_a_program_that_ends_and_cancels_all_its_tasks_writes_what_is_left(
+    own: own_server.OwnServer, caplog: pytest.LogCaptureFixture, turns: int
+) -> None:
+    bot = gateway.make_bot()
+    feed = gateway.Feed(bot, gateway.Shard())
+    cache = sake.redis.RedisCache(own.url, bot, bot.event_manager, database=0)
+    ended: list[str] = []
+
+    async def serve(is_fed: asyncio.Event) -> None:
+        try:
+            async with cache:
+                for number in range(100):
+                    feed("GUILD_MEMBER_ADD", samples.member(number + 1, "kept"))
+                await feed.settle()
+                is_fed.set()
+                await asyncio.sleep(1000)
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+
+    async def main() -> asyncio.Task[None]:
+        is_fed = asyncio.Event()
+        serving = asyncio.create_task(serve(is_fed))
+        await is_fed.wait()
+        flushing = asyncio.create_task(cache.flush())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        assert turns > 5 or not flushing.done()
+        return serving
+
+    serving = asyncio.run(main())
+    assert serving.cancelled()
+    assert ended == ["cancelled"]
+    assert not cache.is_alive
+    assert cache.statistics.dropped == 0
+    assert caplog.records == []
+    with contextlib.closing(own.client()) as client:
+        assert client.hlen(f"{{{samples.GUILD}}}:member") == 100
+
+
 # Opening and closing against each other
 
 
