@@ -91,10 +91,9 @@ async def _read_beacon(world: world_.World, client: Client, place: int, cancel: 
         stamp = None
 
     found = expected.newest(beacon, stamp)
-    if found is None:
+    if stamp not in world.ever:
         world.fail("an answer that never was", f"{client.name}: {beacon} shows {stamp}")
-        return
-    if expected.is_lossy or world.story.setup.fillers > 1 or (expected.evicted and stamp is None):
+    if found is None or expected.is_lossy or world.story.setup.fillers > 1 or (expected.evicted and stamp is None):
         return
     if client.is_fed and found < asked and not client.is_behind:
         world.fail("an event is not seen", f"{client.name}: {beacon} shows {stamp}, {asked - found} changes too old")
@@ -202,12 +201,13 @@ async def _by_hand(
     work: clients_.Work,
     cancel: float | None,
 ) -> None:
-    before = world.writing.get(key, 0)
-    world.writing[key] = before + 1
+    world.writing[key] = world.writing.get(key, 0) + 1
+    clears = world.clears.get(key[0], 0)
     world.expected.may_write(key, stamp)
     try:
         await client.call(label, "write", work, cancel=cancel)
-        if world.writing[key] == 1 and not world.doubtful(key):
+        is_alone = world.writing[key] == 1 and world.clears.get(key[0], 0) == clears and clears % 2 == 0
+        if is_alone and not world.doubtful(key):
             world.expected.write(key, stamp)
     except BaseException:
         # What was kept is written later, perhaps after what is written by hand next.
@@ -225,7 +225,10 @@ async def _clear(world: world_.World, client: Client, number: int, cancel: float
     kind = ("role", "member")[number % 2]
     for key in [key for key in world.expected.hand if key[0] == kind]:
         world.expected.may_write(key, None)
+    world.clears[kind] = world.clears.get(kind, 0) + 1
     await client.call(method, "write", lambda cache: getattr(cache, method)(int(events_.HAND)), cancel=cancel)
+    # One that failed is written later: from then on it may come at any time.
+    world.clears[kind] += 1
 
 
 async def _update(world: world_.World, client: Client, place: int, cancel: float | None) -> None:

@@ -50,6 +50,8 @@ class _Ear(logging.Handler):
         self._world = world
 
     def emit(self, record: logging.LogRecord) -> None:
+        if self._world.is_over:
+            return
         text = record.getMessage()
         self._world.trace.note("log", record.levelname, text.splitlines()[0] if text else "")
         if "this is a bug" in text:
@@ -95,6 +97,9 @@ def _tidy(world: world_.World) -> None:
             task.cancel()
         if tasks:
             loop.run_until_complete(asyncio.wait(tasks, timeout=30))
+        if world.has_killed:
+            world.is_over = True
+            loop.bury()
         loop.run_until_complete(loop.shutdown_asyncgens())
     del tasks
     world.clients.clear()

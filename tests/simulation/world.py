@@ -82,6 +82,12 @@ class World:
         """The guilds whose entities are known in every field."""
         self.has_killed = False
         """Whether a process was ended in the middle of what it did."""
+        self.is_over = False
+        """Whether what Python says from now on means nothing."""
+        self.ever: set[str | None] = {None}
+        """What beacons have ever shown."""
+        self.clears: dict[str, int] = {}
+        """Kind → how often clearing it by hand began or ended."""
         self.largest_event = 20_000
         """Bytes that one event may take at most, which counts once it is whole."""
         self.odd_events = 0
@@ -252,6 +258,7 @@ class World:
 
     async def _do_beacon(self, place: int, act: str, spoil: float | None) -> None:
         event, beacon, stamp = self.stream.beacon(place, act)
+        self.ever.add(stamp)
         self._tell_all(Telling(*event, beacon=beacon, stamp=stamp, spoil=spoil))
 
     async def _do_crowd(self, act: str, number: int) -> None:
