@@ -208,6 +208,8 @@ class Session(_fakesocket.FakeSocket):
         self._out = bytearray()
         self._reader = hiredis.Reader()
         self._touched: list[bytes] = []
+        self._has_written = False
+        """Whether the script that runs has: it is not stopped any more for want of memory."""
 
     def __hash__(self) -> int:
         return self.link.number
@@ -283,6 +285,7 @@ class Session(_fakesocket.FakeSocket):
         compiled = self._server.script_cache.get(script)
         if compiled is None:
             compiled = self._server.script_cache[script] = runtime.compile(script)
+        self._has_written = False
         fake._lua_current_socket[0] = self
         self._script_resp = 2
         fake._lua_set_keys_argv(
@@ -302,8 +305,11 @@ class Session(_fakesocket.FakeSocket):
         return self._convert_redis_result(lua_runtime, self._run_command(func, sig, converted, True))
 
     def _run_command(self, func: typing.Any, sig: typing.Any, args: list[typing.Any], from_script: bool) -> typing.Any:
-        if from_script and (refusal := self._sim.refusal(sig.name.lower(), args, in_script=True)) is not None:
-            return SimpleError(refusal)
+        if from_script:
+            refusal = self._sim.refusal(sig.name.lower(), args, in_script=True)
+            if refusal is not None and not (self._has_written and refusal.startswith("OOM")):
+                return SimpleError(refusal)
+            self._has_written = self._has_written or sig.name.lower() in _WRITES
         return super()._run_command(func, sig, args, from_script)
 
 
