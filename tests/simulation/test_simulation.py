@@ -21,7 +21,6 @@ SHARES: typing.Final = 10
 """The seeds are told in so many tests, which may run at the same time."""
 
 
-@pytest.mark.xfail(strict=False, reason="the faults that it finds are being repaired")
 @pytest.mark.parametrize("share", range(SHARES))
 @pytest.mark.timeout(max(180, SEEDS))
 def test_nothing_is_wrong_in_stories_that_nobody_thought_of(share: int) -> None:

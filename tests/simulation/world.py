@@ -182,7 +182,7 @@ class World:
 
     def is_no_fault(self, complaint: str) -> bool:
         """Return whether something is only hikari's word for what it cannot use, or of iterators of a killed bot."""
-        return "conduit" in complaint or (self.has_killed and "asynchronous generator" in complaint)
+        return self.is_over or "conduit" in complaint or (self.has_killed and "asynchronous generator" in complaint)
 
     async def tell(self) -> None:
         """Tell the story from the beginning to the end."""
