@@ -194,6 +194,26 @@ KINDS: dict[str, tuple[typing.Callable[..., typing.Any], typing.Callable[..., ty
         lambda f, x: f.deserialize_interaction(x).message.id,
         7,
     ),
+    "autocomplete in a guild": (
+        lambda p: p.autocomplete_interaction(guild_id="123", name="go", option="where", value="ho"),
+        lambda f, x: [(o.name, o.value, o.is_focused) for o in f.deserialize_interaction(x).options],
+        [("where", "ho", True)],
+    ),
+    "autocomplete in a DM": (
+        lambda p: p.autocomplete_interaction(user=p.user(id="7")),
+        lambda f, x: (f.deserialize_interaction(x).user.id, f.deserialize_interaction(x).guild_id),
+        (7, None),
+    ),
+    "modal in a guild": (
+        lambda p: p.modal_interaction(guild_id="123", custom_id="go", values={"a": "b"}),
+        lambda f, x: (f.deserialize_interaction(x).custom_id, f.deserialize_interaction(x).components[0][0].value),
+        ("go", "b"),
+    ),
+    "modal of a button": (
+        lambda p: p.modal_interaction(message=p.message(id="7")),
+        lambda f, x: f.deserialize_interaction(x).message.id,
+        7,
+    ),
     "scheduled event in a channel": (
         lambda p: p.scheduled_event(channel_id="7"),
         lambda f, x: f.deserialize_scheduled_event(x).channel_id,
@@ -270,7 +290,8 @@ def test_every_builder_is_tried_against_hikari(payloads: testing.Payloads) -> No
     parts = {"activity", "attachment", "button_row", "embed", "overwrite", "reaction", "guild_fields"}
     elsewhere = {"guild", "unavailable_guild", "reaction_event", "typing_event", "soundboard_sound"}
     builders = {name for name in dir(payloads) if not name.startswith("_")} - helpers - parts - elsewhere
-    tried = {kind.split()[0] for kind in KINDS} | {"command_interaction", "component_interaction", "scheduled_event"}
+    tried = {kind.split()[0] for kind in KINDS} | {"scheduled_event"}
+    tried |= {f"{what}_interaction" for what in ("autocomplete", "command", "component", "modal") if what in tried}
 
     assert builders <= tried
 
