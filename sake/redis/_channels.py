@@ -16,6 +16,8 @@ from sake import abc
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
+from ._codec import is_object
+from ._codec import nested
 from ._draft import Draft
 from ._events import on
 from ._keys import ResourceIndex
@@ -149,12 +151,12 @@ class ThreadCache(ResourceClient, abc.RefThreadCache):
     def _plan_threads(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
         if (threads := payload.get("threads")) is not None:
             own = _own_id(shard)
-            completed = [_with_own_member(thread, thread.get("member"), own) for thread in threads]
+            completed = [_with_own_member(thread, own) for thread in threads]
             draft.replace_list(THREADS, str(payload["id"]), completed)
 
     @on("THREAD_CREATE")
     def _plan_thread_set(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
-        thread = _with_own_member(payload, payload.get("member"), _own_id(shard))
+        thread = _with_own_member(dict(payload), _own_id(shard))
         draft.put(THREADS, str(payload["guild_id"]), str(payload["id"]), thread)
 
     @on("THREAD_UPDATE")
@@ -168,8 +170,8 @@ class ThreadCache(ResourceClient, abc.RefThreadCache):
     @on("THREAD_LIST_SYNC")
     def _plan_threads_synced(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
         guild, own = str(payload["guild_id"]), _own_id(shard)
-        members = {str(member["id"]): member for member in payload.get("members") or ()}
-        threads = [_with_own_member(thread, members.get(str(thread.get("id"))), own) for thread in payload["threads"]]
+        members = {_id_of(member): member for member in payload.get("members") or ()}
+        threads = [_with_own_member(thread, own, nested(members, _id_of(thread))) for thread in payload["threads"]]
         channels = payload.get("channel_ids")
         if not channels:
             draft.replace_list(THREADS, guild, threads)
@@ -277,8 +279,14 @@ def _own_id(shard: hikari.api.GatewayShard, /) -> str:
     return str(int(shard.get_user_id()))
 
 
-def _with_own_member(thread: Payload, member: Payload | None, own: str, /) -> dict[str, typing.Any]:
-    if member is None:
-        return dict(thread)
+def _id_of(entity: object, /) -> str:
+    return str(entity.get("id")) if is_object(entity) else ""
+
+
+def _with_own_member(thread: typing.Any, own: str, listed: Payload | None = None, /) -> typing.Any:
+    # What is no thread is refused where all that cannot be used is.
+    member = (listed or nested(thread, "member")) if is_object(thread) else None
+    if not member:
+        return thread
 
     return {**thread, "member": {"id": thread.get("id"), "user_id": own, **member}}

@@ -528,7 +528,7 @@ class ResourceClient(abc.Resource):
 
     def _lay_users(self, draft: Draft, users: collections.Iterable[_people.User | None], /) -> None:
         if _kinds.USERS in self._engine().layout:
-            _stores.lay_users(draft, users)
+            _stores.lay_users(draft, users, self._lifetimes[_kinds.USERS])
 
     def _put_users(self, draft: Draft, users: collections.Iterable[_people.User | None], /) -> None:
         if _kinds.USERS in self._engine().layout:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Codec", "Payload", "nested"]
+__all__ = ["Codec", "Payload", "is_object", "nested"]
 
 import types
 import typing
@@ -21,9 +21,19 @@ _NOTHING: typing.Final[Payload] = types.MappingProxyType({})
 _T = typing.TypeVar("_T")
 
 
+def is_object(given: object, /) -> typing.TypeGuard[dict[str, typing.Any]]:
+    """Return whether a part of a payload is an object, which nobody promises."""
+    return isinstance(given, dict)
+
+
 def nested(payload: Payload, name: str, /) -> Payload:
     """Return an object that a payload holds under a name, or an empty one."""
-    return payload.get(name) or _NOTHING
+    found: object = payload.get(name)
+    # Of what is asked here, this is what it is as good as always.
+    if found is None or is_object(found):
+        return found or _NOTHING
+
+    return typing.cast("Payload", found) if isinstance(found, collections.Mapping) else _NOTHING
 
 
 class Codec:
@@ -45,13 +55,19 @@ class Codec:
         Raises
         ------
         sake.errors.InvalidDataFound
-            If they are not something that `loads` understands.
+            If they are not something that `loads` understands, or no object.
         """
         try:
-            return self.loads(data)
+            payload: object = self.loads(data)
         except Exception as exc:
             error_message = f"The entry {key} holds {len(data)} bytes that cannot be decoded: {exc}"
             raise errors.InvalidDataFound(error_message, exception=exc) from exc
+
+        if not is_object(payload):
+            error_message = f"The entry {key} holds {len(data)} bytes that are {type(payload).__name__}, not an object"
+            raise errors.InvalidDataFound(error_message)
+
+        return payload
 
     def overlay(self, parts: collections.Iterable[bytes], key: str, /) -> dict[str, typing.Any]:
         """Decode stored bytes and partial payloads, and lay each over those before it; raises as `load` does."""

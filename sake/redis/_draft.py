@@ -140,11 +140,11 @@ class Draft:
         patch = Patch((laid,), None if instead is None else (instead,))
         self.steps.append((Delta.patch, (kind, guild, entity, patch, channel, lifetime)))
 
-    def patch_all(self, kind: AnyKind, guild: str, payloads: _Payloads, /) -> None:
+    def patch_all(self, kind: AnyKind, guild: str, payloads: _Payloads, lifetime: int | None = None, /) -> None:
         """Lay each payload over its entity, or set it where there is none; what cannot be used is left out."""
         for entity, payload in payloads.items():
             try:
-                self.patch(kind, guild, entity, payload, payload)
+                self.patch(kind, guild, entity, payload, payload, lifetime)
             except Exception as exc:  # noqa: BLE001 - one bad entry must not cost its neighbours
                 self.refuse(f"{kind.name} {entity!r}", exc)
 

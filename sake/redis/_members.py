@@ -16,6 +16,7 @@ from sake import abc
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
+from ._codec import nested
 from ._draft import Draft
 from ._engine import Engine
 from ._events import GUILD_UNAVAILABLE
@@ -180,12 +181,11 @@ class MemberCache(ResourceClient, abc.MemberCache):
 
     @on("MESSAGE_CREATE", "MESSAGE_REACTION_ADD", "TYPING_START")
     def _plan_member_seen(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
-        member = payload.get("member")
+        member = nested(payload, "member")
         if not member or not payload.get("guild_id") or _hears_of_members(shard):
             return
 
-        user = member.get("user") or payload.get("author")
-        if user:
+        if user := nested(member, "user") or nested(payload, "author"):
             draft.put(MEMBERS, str(payload["guild_id"]), str(user["id"]), {**member, "user": user})
 
     @on("INTERACTION_CREATE")

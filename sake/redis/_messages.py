@@ -172,10 +172,6 @@ class MessageCache(ResourceClient, abc.MessageCache):
         if stored is None:
             return False
 
-        if lifetime is None:
-            await _stores.write(engine, lambda draft: draft.patch(MESSAGES, "", message, payload))
-        else:
-            whole = {**engine.codec.load(stored, f"message {message}"), **payload}
-            await _stores.write(engine, lambda draft: draft.put(MESSAGES, "", message, whole, lifetime))
-
+        engine.codec.load(stored, f"message {message}")
+        await _stores.write(engine, lambda draft: draft.patch(MESSAGES, "", message, payload, None, lifetime))
         return True

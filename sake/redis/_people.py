@@ -9,15 +9,22 @@ import typing
 from collections import abc as collections
 
 from ._codec import Payload
+from ._codec import is_object
 from ._codec import nested
 
 User = dict[str, typing.Any]
 """The payload of a user."""
 
 
-def is_whole(user: Payload, /) -> bool:
+_WITH_OTHERS: typing.Final = frozenset(
+    {"interaction", "interaction_metadata", "message_snapshots", "referenced_message", "resolved"}
+)
+"""What a message holds others in than who wrote it and who is mentioned."""
+
+
+def is_whole(user: object, /) -> typing.TypeGuard[User]:
     """Return whether a payload is a whole user, not just an id with what has changed."""
-    return "username" in user and "discriminator" in user and "avatar" in user and "id" in user
+    return is_object(user) and "username" in user and "discriminator" in user and "avatar" in user and "id" in user
 
 
 def author_of(message: Payload, /) -> User | None:
@@ -27,47 +34,49 @@ def author_of(message: Payload, /) -> User | None:
     """
     author: User | None = message.get("author")
     webhook = message.get("webhook_id")
-    if not author or not webhook or str(webhook) == str(message.get("application_id")):
+    if not webhook or str(webhook) == str(message.get("application_id")):
         return author
 
-    return None if str(author.get("id")) == str(webhook) else author
+    return None if str(nested(message, "author").get("id")) == str(webhook) else author
 
 
-def in_message(message: Payload, /) -> collections.Iterator[User | None]:
-    """Yield the users that a message holds."""
-    yield author_of(message)
-    for mention in message.get("mentions") or ():
-        yield {name: value for name, value in mention.items() if name != "member"}
-    yield nested(message, "interaction").get("user")
-    yield from _in_metadata(message.get("interaction_metadata"))
-    yield from nested(nested(message, "resolved"), "users").values()
+def in_message(message: Payload, /) -> list[User | None]:
+    """Return the users that a message holds. For most messages that is its author, and known at once."""
+    users = [author_of(message)]
+    if mentions := message.get("mentions"):
+        users += [_without_member(mention) for mention in mentions if is_object(mention)]
+    if message.keys().isdisjoint(_WITH_OTHERS):
+        return users
+
+    users.append(nested(message, "interaction").get("user"))
+    users += _in_metadata(nested(message, "interaction_metadata"))
+    users += nested(nested(message, "resolved"), "users").values()
     for snapshot in message.get("message_snapshots") or ():
-        yield from in_message(nested(snapshot, "message"))
-    if replied_to := message.get("referenced_message"):
-        yield from in_message(replied_to)
+        users += in_message(nested(snapshot, "message")) if is_object(snapshot) else ()
+    if replied_to := nested(message, "referenced_message"):
+        users += in_message(replied_to)
+    return users
 
 
-def in_interaction(interaction: Payload, /) -> collections.Iterator[User | None]:
-    """Yield the users that an interaction holds."""
-    yield interaction.get("user")
-    yield nested(interaction, "member").get("user")
+def in_interaction(interaction: Payload, /) -> list[User | None]:
+    """Return the users that an interaction holds."""
     resolved = nested(nested(interaction, "data"), "resolved")
-    yield from nested(resolved, "users").values()
-    for message in nested(resolved, "messages").values():
-        yield from in_message(message)
-    if message := interaction.get("message"):
-        yield from in_message(message)
+    messages = [*nested(resolved, "messages").values(), interaction.get("message")]
+    users = [interaction.get("user"), nested(interaction, "member").get("user"), *nested(resolved, "users").values()]
+    return users + [user for message in messages if is_object(message) for user in in_message(message)]
 
 
-def in_invite(invite: Payload, /) -> collections.Iterator[User | None]:
-    """Yield the users that an invite holds."""
-    yield invite.get("inviter")
-    yield invite.get("target_user")
-    yield nested(invite, "guild_scheduled_event").get("creator")
+def in_invite(invite: Payload, /) -> list[User | None]:
+    """Return the users that an invite holds."""
+    return [invite.get("inviter"), invite.get("target_user"), nested(invite, "guild_scheduled_event").get("creator")]
 
 
-def _in_metadata(metadata: Payload | None, /) -> collections.Iterator[User | None]:
+def _in_metadata(metadata: Payload, /) -> collections.Iterator[User | None]:
     while metadata:
         yield metadata.get("user")
         yield metadata.get("target_user")
-        metadata = typing.cast("Payload | None", metadata.get("triggering_interaction_metadata"))
+        metadata = nested(metadata, "triggering_interaction_metadata")
+
+
+def _without_member(mention: User, /) -> User:
+    return {name: value for name, value in mention.items() if name != "member"} if "member" in mention else mention

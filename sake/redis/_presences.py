@@ -13,9 +13,12 @@ import typing_extensions
 
 from sake import abc
 
+from . import _ids
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
+from ._codec import is_object
+from ._codec import nested
 from ._draft import Draft
 from ._events import on
 from ._keys import ResourceIndex
@@ -56,9 +59,8 @@ class PresenceCache(ResourceClient, abc.PresenceCache):
         guild = str(payload["guild_id"])
         presences = payload.get("presences") or ()
         draft.put_list(PRESENCES, guild, _online(presences))
-        for presence in presences:
-            if presence.get("status") == "offline":
-                _put(draft, guild, presence)
+        for user in filter(_ids.is_snowflake, (_user_of(presence) for presence in presences if _is_offline(presence))):
+            draft.drop(PRESENCES, guild, user)
 
     @on("GUILD_MEMBER_REMOVE")
     def _plan_presence_of_member_left(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
@@ -170,4 +172,12 @@ def _put(draft: Draft, guild: str, presence: Payload, /) -> None:
 
 
 def _online(presences: collections.Iterable[dict[str, typing.Any]], /) -> list[dict[str, typing.Any]]:
-    return [presence for presence in presences if presence.get("status") != "offline"]
+    return [presence for presence in presences if not _is_offline(presence)]
+
+
+def _is_offline(presence: object, /) -> bool:
+    return is_object(presence) and presence.get("status") == "offline"
+
+
+def _user_of(presence: Payload, /) -> str:
+    return str(nested(presence, "user").get("id"))

@@ -91,17 +91,16 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
     @on("GUILD_CREATE", "GUILD_UPDATE", "GUILD_EMOJIS_UPDATE", "GUILD_STICKERS_UPDATE")
     def _plan_thin_users(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         for name in _WITH_THIN_USERS:
-            self._lay_users(draft, (item.get("user") for item in payload.get(name) or ()))
+            self._lay_users(draft, _stores.users_of(payload.get(name) or ()))
 
     @on("GUILD_CREATE")
     def _plan_users_of_scheduled_events(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
-        events = payload.get("guild_scheduled_events") or ()
-        _stores.put_users(draft, (event.get("creator") for event in events))
+        _stores.put_users(draft, _stores.users_of(payload.get("guild_scheduled_events") or (), "creator"))
 
     @on("GUILD_CREATE", "GUILD_MEMBERS_CHUNK")
     def _plan_users_of_members(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         # After those above: what members carry is all that Discord tells of a user.
-        _stores.put_users(draft, (member.get("user") for member in payload.get("members") or ()))
+        _stores.put_users_of(draft, payload.get("members") or ())
 
     @on("MESSAGE_CREATE", "MESSAGE_UPDATE")
     def _plan_users_of_message(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:

@@ -16,6 +16,7 @@ from sake import abc
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
+from ._codec import is_object
 from ._codec import nested
 from ._draft import Draft
 from ._events import on
@@ -48,13 +49,9 @@ class VoiceStateCache(ResourceClient, abc.RefVoiceStateCache):
         if (states := payload.get("voice_states")) is None:
             return
 
-        talking = {str(state.get("user_id")) for state in states}
-        members = {str(nested(member, "user").get("id")): member for member in payload.get("members") or () if talking}
-        draft.replace_list(
-            VOICE_STATES,
-            str(payload["id"]),
-            [_with_member(state, members.get(str(state.get("user_id")))) for state in states],
-        )
+        members = payload.get("members") or () if states else ()
+        known = {str(nested(member, "user").get("id")): member for member in members if is_object(member)}
+        draft.replace_list(VOICE_STATES, str(payload["id"]), [_with_member(state, known) for state in states])
 
     @on("VOICE_STATE_UPDATE")
     def _plan_voice_state(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
@@ -141,5 +138,10 @@ def _put(draft: Draft, guild: str, user: str, payload: Payload, /) -> None:
         draft.put(VOICE_STATES, guild, user, dict(payload))
 
 
-def _with_member(state: Payload, member: Payload | None, /) -> dict[str, typing.Any]:
-    return dict(state) if member is None else {**state, "member": member}
+def _with_member(state: typing.Any, members: collections.Mapping[str, Payload], /) -> typing.Any:
+    if not is_object(state):
+        # Refused where all that cannot be used is.
+        return state
+
+    member = members.get(str(state.get("user_id")))
+    return state if member is None else {**state, "member": member}

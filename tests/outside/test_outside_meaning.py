@@ -677,3 +677,272 @@ async def test_a_thread_by_hand_needs_its_channel(
     with pytest.raises(ValueError, match="parent_id"):
         await cache.set_thread({**thread, **parent})
     assert await raw.keys("*") == []
+
+
+# Lists with something in them that cannot be used
+
+
+BAD_ENTRIES: dict[str, typing.Any] = {
+    "nothing": None,
+    "a number": 5,
+    "a text": "x",
+    "a list": [],
+    "an empty object": {},
+    "no user": {"user": None, "user_id": None, "id": None},
+    "a user that is a number": {"user": 5, "creator": 5, "user_id": [], "id": []},
+    "no id": {"user": {"username": "x", "discriminator": "0", "avatar": None}, "id": "abc", "user_id": "-1"},
+    "what cannot be encoded": {"user": {"id": "9009", "x": object()}, "id": "9009", "user_id": "9009", "x": object()},
+}
+
+LISTS = ("members", "roles", "channels", "threads", "emojis", "stickers", "presences", "voice_states")
+
+
+def good_entries(make: testing.Payloads) -> Payload:
+    """Lists of a guild with two of everything."""
+    ids = ("11", "12")
+    return {
+        "members": [plain_member(int(id_)) for id_ in ids],
+        "roles": [make.role(id=id_) for id_ in ids],
+        "channels": [make.channel(id=id_) for id_ in ids],
+        "threads": [make.thread(id=id_, parent_id="11") for id_ in ids],
+        "emojis": [make.emoji(id=id_) for id_ in ids],
+        "stickers": [make.sticker(id=id_, guild_id=samples.GUILD) for id_ in ids],
+        "presences": [make.presence(user_id=id_, status="idle") for id_ in ids],
+        "voice_states": [make.voice_state(user_id=id_, channel_id="11") for id_ in ids],
+        "guild_scheduled_events": [make.scheduled_event(creator=make.user(id=id_)) for id_ in ids],
+    }
+
+
+async def counts(cache: typing.Any) -> dict[str, int]:
+    iterators = {
+        "members": cache.iter_members_for_guild,
+        "roles": cache.iter_roles_for_guild,
+        "channels": cache.iter_guild_channels_for_guild,
+        "threads": cache.iter_threads_for_guild,
+        "emojis": cache.iter_emojis_for_guild,
+        "stickers": cache.iter_stickers_for_guild,
+        "presences": cache.iter_presences_for_guild,
+        "voice_states": cache.iter_voice_states_for_guild,
+    }
+    return {name: await iterate(GUILD).len() for name, iterate in iterators.items()}
+
+
+@pytest.mark.parametrize("bad", BAD_ENTRIES)
+@pytest.mark.parametrize("name", [*LISTS, "guild_scheduled_events"])
+async def test_what_cannot_be_used_of_a_list_costs_a_guild_nothing_else(
+    make_cache: typing.Any, feed: gateway.Feed, payloads: testing.Payloads, name: str, bad: str
+) -> None:
+    cache = await make_cache(database=0)
+    lists = good_entries(payloads)
+    lists[name].insert(1, BAD_ENTRIES[bad])
+    feed("GUILD_CREATE", {**samples.guild(0, 0), **lists, "member_count": 2})
+    await feed.settle()
+    assert await counts(cache) == dict.fromkeys(LISTS, 2)
+    assert {int(user) for user in await cache.get_users([11, 12])} == {11, 12}
+    assert (await cache.get_voice_state(GUILD, 11)).member.id == 11
+    assert await is_complete(cache) == (name != "members")
+    assert name == "guild_scheduled_events" or cache.statistics.skipped >= 1
+
+
+@pytest.mark.parametrize("bad", BAD_ENTRIES)
+async def test_what_cannot_be_used_of_a_chunk_costs_its_neighbours_nothing_and_the_list_is_not_called_complete(
+    make_cache: typing.Any, feed: gateway.Feed, payloads: testing.Payloads, bad: str
+) -> None:
+    cache = await make_cache(database=0)
+    feed("GUILD_CREATE", guild_of(plain_member(10), count=1_000))
+    lists = good_entries(payloads)
+    for members, presences in ((MANY[:1_000], lists["presences"]), (MANY[:1_001], [])):
+        feed(
+            "GUILD_MEMBERS_CHUNK",
+            chunk([*members, BAD_ENTRIES[bad]], 0, 1, presences=[*presences[:1], BAD_ENTRIES[bad], *presences[1:]]),
+        )
+    await feed.settle()
+    found = await counts(cache)
+    assert (found["members"], found["presences"]) == (1_001, 2)
+    assert len(await cache.get_users([1, 1_001])) == 2
+    assert not await is_complete(cache)
+
+
+@pytest.mark.parametrize("channels", [{}, {"channel_ids": ["11"]}])
+@pytest.mark.parametrize("bad", BAD_ENTRIES)
+async def test_a_thread_that_cannot_be_used_costs_its_neighbours_nothing(
+    make_cache: typing.Any, feed: gateway.Feed, payloads: testing.Payloads, bad: str, channels: Payload
+) -> None:
+    cache = await make_cache(sake.redis.ThreadCache, database=0)
+    threads = good_entries(payloads)["threads"]
+    no_parent = {name: value for name, value in threads[0].items() if name != "parent_id"}
+    mine = [payloads.thread_member(thread_id="12", user_id=str(gateway.OWN_ID))]
+    feed(
+        "THREAD_LIST_SYNC",
+        {
+            "guild_id": samples.GUILD,
+            "threads": [threads[0], BAD_ENTRIES[bad], {**no_parent, "id": "13"}, threads[1]],
+            "members": [BAD_ENTRIES[bad], *mine],
+            **channels,
+        },
+    )
+    await feed.settle()
+    assert [int(thread.id) async for thread in cache.iter_threads_for_channel(11)] == [11, 12]
+    assert (await cache.get_thread(12)).member is not None
+    assert await cache.get_threads([13], guild_id=GUILD) == {}
+
+
+async def test_a_thread_without_its_channel_is_not_stored_by_half(
+    make_cache: typing.Any, feed: gateway.Feed, payloads: testing.Payloads, raw: redis.asyncio.Redis
+) -> None:
+    cache = await make_cache(sake.redis.ThreadCache, database=0)
+    thread = payloads.thread(id="11", guild_id=samples.GUILD)
+    del thread["parent_id"]
+    for event in ("THREAD_CREATE", "THREAD_UPDATE"):
+        feed(event, thread)
+    await feed.settle()
+    await cache.flush()
+    assert await raw.keys("*") == []
+    assert cache.statistics.skipped == 2
+
+
+@pytest.mark.parametrize("bad", BAD_ENTRIES)
+@pytest.mark.parametrize("place", ["mentions", "message_snapshots", "resolved", "referenced_message", "interaction"])
+async def test_an_odd_user_costs_a_message_nothing(
+    make_cache: typing.Any, feed: gateway.Feed, payloads: testing.Payloads, place: str, bad: str
+) -> None:
+    cache = await make_cache(database=0)
+    odd = BAD_ENTRIES[bad] if bad != "what cannot be encoded" else {"id": "abc"}
+    held = {
+        "mentions": [odd],
+        "message_snapshots": [odd, {"message": odd}],
+        "resolved": {"users": {"9": odd}},
+        "referenced_message": {"author": odd, "mentions": [odd]},
+        "interaction": odd,
+    }
+    author = payloads.user(id="5")
+    feed("MESSAGE_CREATE", {"id": "8", "author": author, place: held[place]})
+    feed("INTERACTION_CREATE", {"id": "9", "user": payloads.user(id="6"), "data": {"resolved": {"users": {"1": odd}}}})
+    feed("INTERACTION_CREATE", {"id": "9", "user": payloads.user(id="7"), "data": odd, "member": odd, "channel": odd})
+    await feed.settle()
+    assert {int(user) for user in await cache.get_users([5, 6, 7])} == {5, 6, 7}
+    await cache.flush()
+    assert await cache.iter_messages().len() == 1
+
+
+# Ids that are none
+
+
+NO_IDS: tuple[typing.Any, ...] = ("", "abc", "-1", "1" * 21, "\ud800", "\uff11", [], {}, False)
+WITH_GUILD: dict[str, collections.Callable[[testing.Payloads], Payload]] = {
+    "GUILD_MEMBER_ADD": lambda make: make.member(),
+    "GUILD_MEMBER_REMOVE": lambda make: {"user": make.user()},
+    "GUILD_MEMBERS_CHUNK": lambda make: chunk([make.member()], 0, 1, presences=[make.presence()]),
+    "GUILD_ROLE_CREATE": lambda make: {"role": make.role()},
+    "GUILD_ROLE_DELETE": lambda make: {"role_id": "5"},
+    "GUILD_EMOJIS_UPDATE": lambda make: {"emojis": [make.emoji()]},
+    "GUILD_STICKERS_UPDATE": lambda make: {"stickers": [make.sticker()]},
+    "CHANNEL_CREATE": lambda make: make.channel(),
+    "CHANNEL_DELETE": lambda make: make.channel(),
+    "CHANNEL_PINS_UPDATE": lambda make: {"channel_id": "5"},
+    "THREAD_CREATE": lambda make: make.thread(),
+    "THREAD_LIST_SYNC": lambda make: {"threads": [make.thread()]},
+    "INVITE_CREATE": lambda make: make.invite(),
+    "INVITE_DELETE": lambda make: {"code": "abc"},
+    "PRESENCE_UPDATE": lambda make: make.presence(status="idle"),
+    "VOICE_STATE_UPDATE": lambda make: make.voice_state(member=make.member()),
+    "TYPING_START": lambda make: {"user_id": "5", "member": make.member()},
+    "INTERACTION_CREATE": lambda make: make.command_interaction(guild_id="1"),
+    "GUILD_CREATE": lambda make: make.guild(),
+    "GUILD_DELETE": lambda make: {},
+    "GUILD_UPDATE": lambda make: make.guild_fields(),
+}
+
+
+@pytest.mark.parametrize("event", WITH_GUILD)
+async def test_an_event_of_what_cannot_be_a_guild_writes_no_key_of_it(
+    make_cache: typing.Any, feed: gateway.Feed, payloads: testing.Payloads, raw: redis.asyncio.Redis, event: str
+) -> None:
+    cache = await make_cache(database=0)
+    feed("GUILD_ROLE_CREATE", {"guild_id": samples.GUILD, "role": payloads.role(id="5")})
+    for guild in NO_IDS:
+        payload = WITH_GUILD[event](payloads) | {"id" if event in WITH_ID else "guild_id": guild}
+        feed(event, payload, shard=WITHOUT_MEMBERS)
+    feed("GUILD_ROLE_CREATE", {"guild_id": samples.GUILD, "role": payloads.role(id="6")})
+    await feed.settle()
+    await cache.flush()
+    assert len(await cache.get_roles([5, 6])) == 2
+    keys = {key.decode().partition(":")[0] for key in await raw.keys("*")}
+    assert keys - {"user", "invite"} == {f"{{{samples.GUILD}}}", "role-guild", "role-guilds"}
+    assert await raw.smembers("role-guilds") == {samples.GUILD.encode()}
+
+
+WITH_ID = {"GUILD_CREATE", "GUILD_DELETE", "GUILD_UPDATE"}
+
+
+# Messages by hand
+
+
+async def test_an_update_with_a_lifetime_brings_nothing_back_that_was_deleted_meanwhile(
+    make_cache: typing.Any, feed: gateway.Feed, payloads: testing.Payloads
+) -> None:
+    cache, reader = await make_cache(database=0), await make_cache(database=0, fed=False)
+    for moment in range(24):
+        message = payloads.message(id=str(100 + moment), content="before")
+        feed("MESSAGE_CREATE", message)
+        if moment % 3:
+            await feed.settle()
+            await cache.flush()
+        update = asyncio.create_task(cache.update_message({"id": message["id"], "content": "after"}, expire_time=60))
+        for _ in range(moment):
+            await asyncio.sleep(0 if moment % 2 else 0.0001)
+        feed("MESSAGE_DELETE", {"id": message["id"], "channel_id": message["channel_id"]})
+        await update
+        await feed.settle()
+        await cache.flush()
+        assert await found(reader.get_message(100 + moment)) is None, moment
+
+
+async def test_an_update_with_a_lifetime_undoes_no_edit_that_came_meanwhile(
+    make_cache: typing.Any, feed: gateway.Feed, payloads: testing.Payloads, raw: redis.asyncio.Redis
+) -> None:
+    cache = await make_cache(database=0)
+    for moment in range(24):
+        key = str(100 + moment)
+        feed("MESSAGE_CREATE", payloads.message(id=key, content="before", pinned=False))
+        await feed.settle()
+        await cache.flush()
+        update = asyncio.create_task(cache.update_message({"id": key, "pinned": True}, expire_time=1_000))
+        for _ in range(moment):
+            await asyncio.sleep(0 if moment % 2 else 0.0001)
+        feed("MESSAGE_UPDATE", {"id": key, "content": "after"})
+        assert await update
+        await feed.settle()
+        await cache.flush()
+        stored = await cache.get_message(100 + moment)
+        assert (stored.content, stored.is_pinned) == ("after", True), moment
+        assert 990_000 < await raw.pttl(f"message:{key}") <= 1_000_000
+
+
+@pytest.mark.parametrize("expire", [None, 60])
+async def test_an_update_by_hand_of_what_cannot_be_read_says_so(
+    make_cache: typing.Any, raw: redis.asyncio.Redis, expire: float | None
+) -> None:
+    cache = await make_cache(sake.redis.MessageCache, database=0)
+    for stored in (b"\x00not json", b"[]"):
+        await raw.set("message:8", stored)
+        with pytest.raises(sake.InvalidDataFound):
+            await cache.update_message({"id": "8", "content": "x"}, expire_time=expire)
+        assert await raw.get("message:8") == stored
+
+
+async def test_a_user_who_is_seen_again_is_kept_anew_wherever_they_are_seen(
+    make_cache: typing.Any, feed: gateway.Feed, payloads: testing.Payloads, raw: redis.asyncio.Redis
+) -> None:
+    cache = (await make_cache(database=0)).with_user_expire(1_000)
+    user = payloads.user(id="5")
+    for event, payload in (
+        ("GUILD_EMOJIS_UPDATE", {"guild_id": samples.GUILD, "emojis": [payloads.emoji(user=user)]}),
+        ("MESSAGE_CREATE", payloads.message(author=user)),
+        ("USER_UPDATE", {**payloads.own_user(), **user}),
+    ):
+        await cache.set_user(user, expire_time=10)
+        feed(event, payload)
+        await feed.settle()
+        await cache.flush()
+        assert 990_000 < await raw.pttl("user:5") <= 1_000_000, event
