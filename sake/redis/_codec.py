@@ -59,13 +59,11 @@ class Codec:
         """
         try:
             payload: object = self.loads(data)
+            if not is_object(payload):
+                raise TypeError(f"it is no object but {type(payload).__name__}")  # noqa: TRY301
         except Exception as exc:
             error_message = f"The entry {key} holds {len(data)} bytes that cannot be decoded: {exc}"
             raise errors.InvalidDataFound(error_message, exception=exc) from exc
-
-        if not is_object(payload):
-            error_message = f"The entry {key} holds {len(data)} bytes that are {type(payload).__name__}, not an object"
-            raise errors.InvalidDataFound(error_message)
 
         return payload
 

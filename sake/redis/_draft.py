@@ -88,7 +88,8 @@ class Draft:
         except Exception:  # noqa: BLE001 - which entry is at fault is found out one by one
             entries, channels = self._pack_each(kind, payloads)
 
-        if entries or alone:
+        # A list of which nothing can be used is no reason to give up the one that is stored.
+        if entries or (alone and not payloads):
             self.steps.append((Delta.put_all, (kind, guild, entries, channels, alone)))
         return len(entries)
 
@@ -106,7 +107,9 @@ class Draft:
         alone: bool = False,
     ) -> int:
         """Set the entities of a list; as `put_all` does."""
-        return self.put_all(kind, guild, self._by_id(kind, entities), alone=alone)
+        entities = list(entities)
+        payloads = self._by_id(kind, entities)
+        return self.put_all(kind, guild, payloads, alone=alone) if payloads or not entities else 0
 
     def replace_list(self, kind: AnyKind, guild: str, entities: collections.Iterable[dict[str, typing.Any]], /) -> int:
         """Set the entities of a list, and drop all others of the kind in the guild; as `put_all` does."""
@@ -219,10 +222,7 @@ class Draft:
         """Take note of something that is left out of a list."""
         self.refused.append(f"{what} ({type(exc).__name__}: {exc})")
 
-    def _by_id(
-        self, kind: AnyKind, entities: collections.Iterable[dict[str, typing.Any]], /
-    ) -> dict[str, dict[str, typing.Any]]:
-        entities = list(entities)
+    def _by_id(self, kind: AnyKind, entities: list[dict[str, typing.Any]], /) -> dict[str, dict[str, typing.Any]]:
         try:
             return {kind.id_of(entity): entity for entity in entities}
         except Exception:  # noqa: BLE001 - which entity is at fault is found out one by one

@@ -744,6 +744,20 @@ async def test_what_cannot_be_used_of_a_list_costs_a_guild_nothing_else(
     assert name == "guild_scheduled_events" or cache.statistics.skipped >= 1
 
 
+@pytest.mark.parametrize("name", LISTS)
+async def test_a_list_of_which_nothing_can_be_used_takes_the_place_of_none(
+    make_cache: typing.Any, feed: gateway.Feed, payloads: testing.Payloads, name: str
+) -> None:
+    cache = await make_cache(database=0)
+    feed("GUILD_CREATE", {**samples.guild(0, 0), **good_entries(payloads), "member_count": 2})
+    for bad in (None, {}, BAD_ENTRIES["what cannot be encoded"]):
+        feed("GUILD_CREATE", {**samples.guild(0, 0), **good_entries(payloads), "member_count": 1, name: [bad]})
+    await feed.settle()
+    assert await counts(cache) == dict.fromkeys(LISTS, 2)
+    assert await is_complete(cache) == (name != "members")
+    assert cache.statistics.skipped >= 3
+
+
 @pytest.mark.parametrize("bad", BAD_ENTRIES)
 async def test_what_cannot_be_used_of_a_chunk_costs_its_neighbours_nothing_and_the_list_is_not_called_complete(
     make_cache: typing.Any, feed: gateway.Feed, payloads: testing.Payloads, bad: str
