@@ -255,18 +255,26 @@ class Database:
             If the server cannot be reached, refuses us or does not answer in time.
         """
         data = commands if isinstance(commands, bytes) else b"".join(commands)
+        seconds = self._timeout if within is None else within
         try:
-            if within is None:
-                async with self._free, Patience(self._timeout, is_renewed=True) as patience:
-                    return await self._use_connection(data, replies, patience)
+            with Patience(seconds, is_renewed=within is None) as patience:
+                if within is not None:
+                    patience.begin()
+                async with self._free:
+                    if within is None:
+                        patience.begin()
+                    while self._idle:
+                        with contextlib.suppress(redis.ConnectionError):
+                            return await self._exchange(self._idle.pop(), data, replies, patience)
 
-            async with Patience(within, is_renewed=False) as patience, self._free:
-                return await self._use_connection(data, replies, patience)
+                    return await self._exchange(self._pool.make_connection(), data, replies, patience)
         except TimeoutError as exc:
             await self._drop_idle()
-            seconds = self._timeout if within is None else round(within, 3)
-            error_message = f"{self.name} did not answer within {seconds} seconds"
+            limit = f"within {seconds} seconds" if within is None else "in time"
+            error_message = f"{self.name} did not answer {limit}"
             raise errors.BackendError(error_message, exception=exc) from exc
+        except (redis.RedisError, OSError) as exc:
+            raise self._explain(exc) from exc
 
     async def check(self, probes: collections.Sequence[_rights.Probe], /) -> None:
         """Connect, and find out whether what has to be done may be done.
@@ -316,18 +324,6 @@ class Database:
             for transport in transports:
                 if transport is not None:
                     _sockets.abort(transport)
-
-    async def _use_connection(self, data: bytes, replies: int, patience: Patience, /) -> list[typing.Any]:
-        try:
-            while self._idle:
-                with contextlib.suppress(redis.ConnectionError):
-                    return await self._exchange(self._idle.pop(), data, replies, patience)
-
-            if self._revive is not None:
-                await self._revive()
-            return await self._exchange(self._pool.make_connection(), data, replies, patience)
-        except (redis.RedisError, OSError) as exc:
-            raise self._explain(exc) from exc
 
     async def _exchange(
         self, connection: Connection, data: bytes, replies: int, patience: Patience, /

@@ -116,22 +116,24 @@ class Lanes:
         if lane.waiting and lane.active < lane.database.limit and not self._is_closed:
             lane.active += 1
             requests, lane.waiting = lane.waiting, []
-            self._spawn(self._fetch(lane, requests))
+            # Counted here: when the event loop is blocked before it begins, that is nobody's fault.
+            within = min(request.until for request in requests) - self._loop.time()
+            self._spawn(self._fetch(lane, requests, within))
 
-    async def _fetch(self, lane: _Lane, requests: list[Request], /) -> None:
+    async def _fetch(self, lane: _Lane, requests: list[Request], within: float, /) -> None:
         try:
-            if not await self._exchange(lane.database, requests):
+            if not await self._exchange(lane.database, requests, within):
                 # Only the one that is at fault is to fail.
                 for request in requests:
-                    await self._exchange(lane.database, [request])
+                    await self._exchange(lane.database, [request], within)
         finally:
             lane.active -= 1
             self._pump(lane)
 
-    async def _exchange(self, database: Database, requests: list[Request], /) -> bool:
+    async def _exchange(self, database: Database, requests: list[Request], within: float, /) -> bool:
         """Ask the server and answer the requests; return whether they are, for more than one may be answered alone."""
         try:
-            await self._ask(database, requests)
+            await self._ask(database, requests, within)
         except BaseException as exc:
             if isinstance(exc, Exception) and not isinstance(exc, errors.SakeException) and len(requests) > 1:
                 return False
@@ -142,7 +144,7 @@ class Lanes:
 
         return True
 
-    async def _ask(self, database: Database, requests: list[Request], /) -> None:
+    async def _ask(self, database: Database, requests: list[Request], within: float, /) -> None:
         groups: dict[tuple[str, str], list[str]] = {}
         places: list[tuple[Request, tuple[str, str], int]] = []
         for request in requests:
@@ -152,7 +154,6 @@ class Lanes:
             group += fields
 
         packed = [_wire.pack(command, *((key,) if key else ()), *fields) for (command, key), fields in groups.items()]
-        within = min(request.until for request in requests) - self._loop.time()
         answers = dict(zip(groups, await self._asker.ask(database, packed, within), strict=True))
         for request, place, start in places:
             answer = answers[place]

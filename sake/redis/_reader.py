@@ -125,7 +125,9 @@ class Reader:
         with self._counted():
             database = self._connections.database(self._layout[kind])
             asking = self._asker.ask(database, list(commands), self._timeout)
-            answers = await self.finish(self.spawn(asking))
+            # What is one of our own tasks already ends with them.
+            is_own = asyncio.current_task() in self._tasks
+            answers = await (asking if is_own else self.finish(self.spawn(asking)))
             for answer in answers:
                 if isinstance(answer, ReplyError):
                     raise _lanes.refused(database, kind, answer)
@@ -298,7 +300,8 @@ class Reader:
 
     async def _flush(self, seconds: float, /) -> None:
         try:
-            async with Patience(seconds, is_renewed=False):
+            with Patience(seconds, is_renewed=False) as patience:
+                patience.begin()
                 await self._writer.flush()
         except TimeoutError as exc:
             error_message = f"What was received is not written after {self._timeout} seconds, and kept until it can be"

@@ -239,6 +239,23 @@ async def test_a_read_that_is_cancelled_stays_cancelled_while_the_cache_closes(
     own.resume()
 
 
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_read_does_not_fail_for_the_event_loop_was_blocked(
+    cache: sake.redis.RedisCache, payloads: testing.Payloads, turns: int
+) -> None:
+    await cache.set_role(1, payloads.role(id="2"))
+
+    async def block() -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        time.sleep(0.6)  # noqa: ASYNC251 - a bot's own code that blocks
+
+    role, _, roles, count, _ = await asyncio.gather(
+        cache.get_role(2), block(), cache.get_roles([2]), cache.iter_roles().len(), _all(cache.iter_roles())
+    )
+    assert (role.id, list(roles), count) == (2, [2], 1)
+
+
 async def test_the_connections_of_a_server_that_was_cut_off_are_not_tried_one_after_the_other(
     own: own_server.OwnServer, cache: sake.redis.RedisCache
 ) -> None:
