@@ -85,11 +85,7 @@ class InviteCache(ResourceClient, abc.InviteCache):
 
     @typing_extensions.override
     async def clear_invites(self) -> None:
-        engine = self._engine()
-        async for guild in _stores.iter_guild_ids(engine, INVITES):
-            await _stores.clear_guild(engine, INVITES, hikari.Snowflake(guild))
-
-        await _stores.clear(engine, INVITES)
+        await _stores.clear(self._engine(), INVITES)
 
     @typing_extensions.override
     async def delete_invite(self, invite_code: str, /) -> None:

@@ -70,6 +70,19 @@ class Overlay:
 
         return UNKNOWN if layers else UNTOUCHED
 
+    def guilds(self, kind: AnyKind, /) -> set[str]:
+        """Return the guilds in which unwritten changes concern a kind."""
+        return {guild for delta in self._writer.unwritten() for guild in delta.kinds.get(kind, ()) if guild}
+
+    def entities(self, kind: AnyKind, /) -> set[str]:
+        """Return the ids of entities of a kind that unwritten changes concern."""
+        places = (changes for delta in self._writer.unwritten() for changes in delta.kinds.get(kind, {}).values())
+        return {entity for changes in places for entity in changes.entries}
+
+    def has(self, kind: AnyKind, entity: str, /, *, is_stored: bool) -> bool:
+        """Return whether an entity of a kind without guilds exists."""
+        return self.lay(kind, "", entity, b"" if is_stored else None, self.layers(kind, "", entity)) is not None
+
     def layers(self, kind: AnyKind, guild: str, entity: str, /) -> list[Layer]:
         """Return what unwritten changes say of an entity, the oldest first."""
         is_anywhere = kind.in_guild and not guild

@@ -67,13 +67,13 @@ class Reader:
         "_lanes",
         "_layout",
         "_loop",
-        "_overlay",
         "_scheduled",
         "_statistics",
         "_tasks",
         "_timeout",
         "_waiting",
         "_writer",
+        "overlay",
     )
 
     def __init__(
@@ -92,7 +92,7 @@ class Reader:
         self._lanes = _lanes.Lanes(connections, layout, keys, self._asker, self.spawn, statistics)
         self._layout = layout
         self._loop = asyncio.get_running_loop()
-        self._overlay = Overlay(writer, codec)
+        self.overlay: typing.Final = Overlay(writer, codec)
         self._scheduled = False
         self._statistics = statistics
         self._tasks: set[asyncio.Task[typing.Any]] = set()
@@ -250,7 +250,7 @@ class Reader:
 
     def _find(self, request: Request, entity: str, /) -> bytes | Lookup | None:
         if request.guild is not None:
-            return self._overlay.find(request.kind, request.guild, entity)
+            return self.overlay.find(request.kind, request.guild, entity)
 
         guild = self._writer.find_owner(request.kind, entity)
         return UNTOUCHED if guild is None else guild.encode()
@@ -272,12 +272,12 @@ class Reader:
         """Lay unwritten changes over what is stored."""
         kind, guild = request.kind, request.guild or ""
         for _ in range(_LOOKS):
-            before = [self._overlay.layers(kind, guild, entity) for entity in request.entities]
+            before = [self.overlay.layers(kind, guild, entity) for entity in request.entities]
             stored = await self._ask_stored(request, request.entities)
-            layers = [self._overlay.layers(kind, guild, entity) for entity in request.entities]
+            layers = [self.overlay.layers(kind, guild, entity) for entity in request.entities]
             if all(map(_is_continued, before, layers)):
                 return [
-                    self._overlay.lay(kind, guild, *each) for each in zip(request.entities, stored, layers, strict=True)
+                    self.overlay.lay(kind, guild, *each) for each in zip(request.entities, stored, layers, strict=True)
                 ]
 
         await self._flush(request.until - self._loop.time())

@@ -8,6 +8,7 @@ __all__ = [
     "count_all",
     "count_in_channel",
     "count_in_guild",
+    "guild_ids",
     "guilds_of_channel",
     "ids",
     "in_all",
@@ -112,18 +113,34 @@ async def count_in_channel(engine: Engine, kind: AnyKind, channel: str, /) -> in
 
 
 async def ids(engine: Engine, kind: AnyKind, /) -> collections.AsyncIterator[list[str]]:
-    """Fetch, in windows, the ids of all guilds with entries of a kind, or of all entries where it knows no guilds."""
-    await engine.reader.settle(kind)
+    """Fetch, in windows, the ids of all guilds with entries of a kind, or of all entries where it knows no guilds.
+
+    Those that are not written yet are among them, also where the server refuses to write them.
+    """
     if kind.shape is Shape.GUILD_HASH:
-        async for group in known_guilds(engine, kind):
+        async for group in guild_ids(engine, kind):
             yield group
-    elif kind.shape is Shape.STRING:
+        return
+
+    overlay = engine.reader.overlay
+    await engine.reader.settle(kind)
+    if kind.shape is Shape.STRING:
+        yield list(overlay.entities(kind))
         async for names in _scan(engine, kind, 1_000):
             yield names
     else:
         command = "SMEMBERS" if kind.shape is Shape.SET else "HKEYS"
         (members,) = await engine.reader.call(kind, _wire.pack(command, engine.keys.whole(kind.name)))
-        yield _snowflakes(members)
+        stored = set(_snowflakes(members))
+        yield [name for name in stored | overlay.entities(kind) if overlay.has(kind, name, is_stored=name in stored)]
+
+
+async def guild_ids(engine: Engine, kind: AnyKind, /) -> collections.AsyncIterator[list[str]]:
+    """Fetch, in windows, the ids of the guilds with entries of a kind, written or not."""
+    await engine.reader.settle(kind)
+    yield list(engine.reader.overlay.guilds(kind))
+    async for group in known_guilds(engine, kind):
+        yield group
 
 
 async def guilds_of_channel(engine: Engine, kind: AnyKind, channel: str, /) -> list[str]:

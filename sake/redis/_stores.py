@@ -20,7 +20,6 @@ __all__ = [
     "iter_all",
     "iter_channel",
     "iter_guild",
-    "iter_guild_ids",
     "iter_ids",
     "key_of",
     "lay_users",
@@ -59,6 +58,7 @@ from ._kinds import Shape
 
 AnyKind = Kind[typing.Any]
 _Opened = collections.Callable[[], Engine]
+_Forget = collections.Callable[[Draft, str], None]
 _T = typing.TypeVar("_T")
 
 
@@ -265,14 +265,6 @@ async def iter_ids(engine: Engine, kind: AnyKind, /) -> collections.AsyncIterato
             yield entity
 
 
-async def iter_guild_ids(engine: Engine, kind: AnyKind, /) -> collections.AsyncIterator[str]:
-    """Iterate over the ids of the guilds with entities of a kind."""
-    await engine.reader.settle(kind)
-    async for window in _scans.known_guilds(engine, kind):
-        for guild in window:
-            yield guild
-
-
 async def write(engine: Engine, describe: collections.Callable[[Draft], None], /) -> None:
     """Describe a change and wait until it is written.
 
@@ -313,27 +305,29 @@ async def clear(engine: Engine, kind: AnyKind, /) -> None:
         await write(engine, lambda draft: draft.clear(kind, ""))
         return
 
-    async for name in iter_ids(engine, kind):
-        draft = engine.writer.draft()
+    def forget(draft: Draft, name: str) -> None:
         if kind.shape is Shape.GUILD_HASH:
             draft.clear(kind, name)
         else:
             draft.drop(kind, "", name)
-        engine.writer.add(draft)
 
+    if kind.shape is Shape.STRING and kind.in_guild:
+        await _describe_all(engine, _scans.guild_ids(engine, kind), lambda draft, guild: draft.clear(kind, guild))
+    await forget_all(engine, kind, forget)
+
+
+async def forget_all(engine: Engine, kind: AnyKind, forget: _Forget, /) -> None:
+    """Describe by `forget` what goes with each entity of a kind, or each guild that has some."""
+    await _describe_all(engine, _scans.ids(engine, kind), forget)
     await engine.writer.flush()
 
 
-async def forget_all(engine: Engine, kind: AnyKind, forget: collections.Callable[[Draft, str], None], /) -> None:
-    """Describe by `forget` what goes with each entity of a kind, or each guild that has some."""
-    async for window in _scans.ids(engine, kind):
-        names = list(window)
-
-        def describe(draft: Draft, names: list[str] = names) -> None:
-            for name in names:
-                forget(draft, name)
-
-        await write(engine, describe)
+async def _describe_all(engine: Engine, windows: collections.AsyncIterator[list[str]], forget: _Forget, /) -> None:
+    async for window in windows:
+        draft = engine.writer.draft()
+        for name in window:
+            forget(draft, name)
+        engine.writer.add(draft)
 
 
 async def clear_guild(engine: Engine, kind: AnyKind, guild_id: hikari.Snowflakeish, /) -> None:
@@ -346,7 +340,7 @@ async def clear_channel(engine: Engine, kind: AnyKind, channel_id: hikari.Snowfl
     """Delete the entities of a kind in one channel."""
     channel = text(channel_id)
     await engine.reader.settle(kind)
-    guilds = await _scans.guilds_of_channel(engine, kind, channel)
+    guilds = {*await _scans.guilds_of_channel(engine, kind, channel), *engine.reader.overlay.guilds(kind)}
 
     def describe(draft: Draft) -> None:
         for guild in guilds:

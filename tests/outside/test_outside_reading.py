@@ -382,6 +382,47 @@ async def test_what_a_channel_or_a_shard_takes_with_it_is_known_while_writes_are
         assert list(await cache.get_invites(["code1", "code2", "left"])) == ["code2"]
 
 
+async def test_what_is_cleared_while_writes_are_refused_is_gone_written_or_not(
+    own: own_server.OwnServer, cache: sake.redis.RedisCache, feed: gateway.Feed, payloads: testing.Payloads
+) -> None:
+    voice = {"session_id": "x", "channel_id": "5", "guild_id": "1", "member": payloads.member()}
+    invite = payloads.invite(code="stored", channel_id="5", guild_id="1")
+    await cache.set_role(1, payloads.role(id="2"))
+    await cache.set_message(payloads.message(id="20"))
+    await cache.set_invite(invite)
+    await cache.set_voice_state(1, payloads.voice_state(user_id="30", **voice))
+    feed("GUILD_DELETE", {"id": "40", "unavailable": True})
+    await cache.flush()
+    with _full(own):
+        feed("GUILD_ROLE_CREATE", {"guild_id": "9", "role": payloads.role(id="3")})
+        await own_server.eventually(lambda: cache.statistics.failures > 0)
+        feed("MESSAGE_CREATE", payloads.message(id="21"))
+        feed("INVITE_CREATE", {**invite, "code": "new", "guild_id": "9"})
+        feed("VOICE_STATE_UPDATE", payloads.voice_state(user_id="31", **{**voice, "guild_id": "9"}))
+        feed("GUILD_DELETE", {"id": "41", "unavailable": True})
+        feed("GUILD_DELETE", {"id": "40"})
+        assert await cache.get_unavailable_guild_ids() == {41}
+        for clear in (
+            cache.clear_roles(),
+            cache.clear_messages(),
+            cache.clear_invites(),
+            cache.clear_voice_states_for_channel(5),
+        ):
+            with pytest.raises(sake.BackendError, match="kept until it can be"):
+                await clear
+        assert await cache.get_roles([2, 3]) == {}
+        assert await cache.get_messages([20, 21]) == {}
+        assert await cache.get_invites(["stored", "new"]) == {}
+        with pytest.raises(sake.EntryNotFound):
+            await cache.get_voice_state(1, 30)
+        with pytest.raises(sake.EntryNotFound):
+            await cache.get_voice_state(9, 31)
+    await own_server.eventually(lambda: not cache.statistics.is_away)
+    await cache.flush()
+    for iterator in (cache.iter_roles(), cache.iter_messages(), cache.iter_invites(), cache.iter_voice_states()):
+        assert await _all(iterator) == []
+
+
 async def test_an_older_update_is_never_laid_over_newer_fields(
     make_cache: typing.Any, feed: gateway.Feed, payloads: testing.Payloads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
