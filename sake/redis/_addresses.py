@@ -59,6 +59,9 @@ def check_address(address: object, /) -> tuple[str, int | None]:
 def hide_password(address: str, /) -> str:
     """Return of an address what may be shown: scheme, host, port and database, or the path of a socket."""
     scheme, _, _ = address.partition("://")
+    if scheme == "embedded":
+        return "embedded://"
+
     try:
         parts = _split(address)
         if scheme == "unix":

@@ -242,6 +242,10 @@ def test_a_cache_does_not_show_its_password(address: str) -> None:
     assert "hunter2" not in repr(samples.make_cache(address=address, password="hunter2"))
 
 
+def test_a_cache_with_a_server_of_its_own_shows_no_host() -> None:
+    assert "embedded://," in repr(samples.make_cache(address="embedded://"))
+
+
 def test_a_cache_of_many_databases_shows_them_all() -> None:
     text = repr(samples.make_cache())
     assert "databases 0, 1, 2, 3" in text
