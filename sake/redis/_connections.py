@@ -284,15 +284,17 @@ class Database:
         sake.errors.BackendError
             If the server cannot be reached, does not let us in or do that, or is a node of a Cluster.
         """
-        # Who may not even begin a transaction is not asked for more: it would be done at once.
-        _, begun, *_ = await self.exchange(_PING + _rights.ABORTED + _rights.END, 4)
-        answers: dict[str, object] = {"MULTI": begun}
-        if not isinstance(begun, ReplyError):
+        _, begun, _, ended = await self.exchange(_PING + _rights.ABORTED + _rights.END, 4)
+        answers: dict[str, object] = {"MULTI": begun, "EXEC": ended}
+        # Otherwise what is only asked for would be done.
+        if isinstance(ended, ReplyError) and ended.code == _rights.THROWN_AWAY:
             commands = [_rights.ABORTED, *(command for _, command in probes), _rights.END]
-            _, _, *found = await self.exchange(commands, len(probes) + 3)
-            answers = dict(zip((*(name for name, _ in probes), "EXEC"), found, strict=True))
+            _, _, *found, _ = await self.exchange(commands, len(probes) + 3)
+            answers = dict(zip((name for name, _ in probes), found, strict=True))
 
-        needed = {"EXEC", *(name for name, _ in probes)}
+        needed = {name for name, _ in probes}
+        if "MULTI" in needed:
+            needed.add("EXEC")
         if problem := _rights.find_problem({name: answer for name, answer in answers.items() if name in needed}):
             error_message = f"{self.name} {problem[0]}: {problem[1]}"
             raise errors.BackendError(error_message, exception=problem[1]) from problem[1]

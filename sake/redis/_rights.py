@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ABORTED", "CLUSTER", "END", "Probe", "find_problem", "probes"]
+__all__ = ["ABORTED", "CLUSTER", "END", "THROWN_AWAY", "Probe", "find_problem", "probes"]
 
 import itertools
 import typing
@@ -28,6 +28,9 @@ What is said after that is checked against the rights of the user, and then thro
 """
 
 END: typing.Final = _wire.pack("EXEC")
+
+THROWN_AWAY: typing.Final = "EXECABORT"
+"""How a server answers to `END` that has thrown away what it was asked."""
 
 CLUSTER: typing.Final = "is a node of a Redis Cluster, which sake does not support yet"
 """What is wrong with such a server."""

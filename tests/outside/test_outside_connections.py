@@ -189,6 +189,21 @@ async def test_a_right_that_is_missing_is_said_when_the_cache_opens(
         assert client.dbsize() == 0
 
 
+async def test_a_server_that_would_do_what_it_is_only_asked_for_is_not_asked() -> None:
+    received = bytearray()
+
+    def serve(channel: socket.socket) -> None:
+        while data := channel.recv(65_536):
+            received.extend(data)
+            if received.endswith(b"EXEC\r\n"):
+                channel.sendall(b"+PONG\r\n+OK\r\n-ERR wrong number of arguments\r\n*0\r\n")
+
+    async with _database(serve, 2) as database:
+        kinds = sake.redis.RoleCache("embedded://", gateway.make_bot())._all_kinds()
+        await database.check(_rights.probes(_keys.Keys(), kinds, writes=True))
+    assert b"role" not in received
+
+
 async def test_who_only_reads_needs_no_right_to_write(
     own: own_server.OwnServer, bot: hikari.GatewayBot, payloads: testing.Payloads
 ) -> None:
