@@ -960,3 +960,38 @@ async def test_a_user_who_is_seen_again_is_kept_anew_wherever_they_are_seen(
         await feed.settle()
         await cache.flush()
         assert 990_000 < await raw.pttl("user:5") <= 1_000_000, event
+
+
+async def test_guilds_that_an_outage_cost_changes_are_told_and_their_members_asked_for_again(
+    own: own_server.OwnServer, bot: hikari.GatewayBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_member_requests, "_PACE", 0.02)
+    shard = Asked()
+    feed = gateway.Feed(bot, shard)
+    async with (
+        sake.redis.RedisCache(own.url, bot, bot.event_manager, database=0, backlog_limit=600_000) as cache,
+        sake.redis.RedisCache(own.url, bot, database=0) as reader,
+    ):
+        cache.chunk_on_guild_create(bot)
+        guilds = [str(number) for number in range(101, 121)]
+        for guild in guilds:
+            feed("GUILD_CREATE", {**guild_of(*MANY[:50]), "id": guild})
+            await until(lambda guild=guild: is_complete(reader, int(guild)))
+        own.pause()
+        for guild in guilds:
+            for part in (MANY[:60], MANY[60:120]):
+                feed("GUILD_MEMBERS_CHUNK", chunk(part, 0, 1) | {"guild_id": guild})
+        await until(lambda: asyncio.sleep(0, cache.statistics.dropped))
+        own.resume()
+        await until(reader.get_stale_guild_ids, within=30)
+        stale = {str(int(guild)) for guild in await reader.get_stale_guild_ids()}
+        await until(lambda: asyncio.sleep(0, {str(guild) for guild, _ in shard.requests} >= stale))
+        assert stale < set(guilds)
+        for guild in guilds:
+            assert await reader.is_guild_stale(int(guild)) == (guild in stale)
+            assert await is_complete(reader, int(guild)) == (guild not in stale)
+            assert await reader.iter_members_for_guild(int(guild)).len() == (50 if guild in stale else 120)
+        for asked, options in shard.requests:
+            feed("GUILD_MEMBERS_CHUNK", chunk(MANY[:120], 0, 1, nonce=options["nonce"]) | {"guild_id": str(asked)})
+            await until(lambda guild=asked: is_complete(reader, guild))
+            assert await reader.is_guild_stale(asked) == (str(asked) in stale)
