@@ -154,11 +154,9 @@ class Writer:
         if self._timer is None and not self._writing:
             self._timer = self._loop.call_later(_LINGER, self._wake.set)
         if delta.size > self._batch_bytes or draft.has_departures:
-            self.cut()
             self._bound()
             self._wake.set()
         elif now - delta.since > _OLD:
-            self.cut()
             self._bound()
 
     @property
@@ -412,6 +410,8 @@ class Writer:
             yield
 
     def _bound(self) -> None:
+        # What came last, too: it may call a list complete of which the first part is given up.
+        self.cut()
         fixed = sum(delta.size for delta in (*self._writing, *self._following))
         if fixed + sum(delta.size for delta in self._closed) <= self._limit:
             return
