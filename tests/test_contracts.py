@@ -255,6 +255,7 @@ def _hand_made_events() -> collections.Iterator[tuple[str, Payload]]:
             "not_found": [5],
         },
     )
+    yield "RATE_LIMITED", {"opcode": 8, "retry_after": 1.0, "meta": {**in_guild, "nonce": "1"}}
     yield "CHANNEL_PINS_UPDATE", {**in_guild, "channel_id": "2", "last_pin_timestamp": make.timestamp()}
     yield "THREAD_CREATE", thread
     yield (

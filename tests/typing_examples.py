@@ -26,6 +26,8 @@ async def everything(cache: sake.RedisCache) -> None:
     typing.assert_type(await cache.iter_users().len(), int)
     typing.assert_type(await cache.get_me(), hikari.OwnUser)
     typing.assert_type(await cache.is_guild_available(1), bool)
+    typing.assert_type(await cache.is_guild_stale(1), bool)
+    typing.assert_type(await cache.get_stale_guild_ids(), collections.Set[hikari.Snowflake])
 
 
 async def settings(bot: hikari.GatewayBot) -> None:

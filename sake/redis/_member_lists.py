@@ -94,6 +94,10 @@ class MemberLists:
         nonce = self._nonces[guild] = f"sake-{secrets.token_hex(8)}"
         return nonce
 
+    def is_ours(self, guild: str, nonce: object, /) -> bool:
+        """Return whether a request for the members of a guild is our last one."""
+        return bool(nonce) and nonce == self._nonces.get(guild)
+
     def completes(self, chunk: Chunk, /) -> bool:
         """Return whether a part makes the list of its guild complete."""
         before = self._answers.get(chunk.answer, _Answer())
@@ -101,7 +105,7 @@ class MemberLists:
             return False
 
         members = before.members + chunk.members
-        if chunk.nonce and chunk.nonce == self._nonces.get(chunk.guild):
+        if self.is_ours(chunk.guild, chunk.nonce):
             return members >= 0
 
         return members > _MOST_MEMBERS_OF_A_QUERY or members >= self._counts.get(chunk.guild, math.inf)

@@ -83,7 +83,9 @@ class MemberCache(ResourceClient, abc.MemberCache):
     def chunk_on_guild_create(self, shard_aware: hikari.ShardAware | None, /) -> typing_extensions.Self:
         """Request all members of a guild when it is received without them.
 
-        A bot that already lets hikari request them (`auto_chunk_members`) does not need this.
+        They are requested again, at most one guild a second for each shard, where the request fails or Discord refuses
+        it, and where the server was away for so long that what came of it was lost. A bot that already lets hikari
+        request members (`auto_chunk_members`) needs this for the latter only.
 
         Parameters
         ----------
@@ -171,6 +173,13 @@ class MemberCache(ResourceClient, abc.MemberCache):
         if self._lists.completes(chunk):
             draft.mark(COMPLETE_MEMBER_LISTS, guild)
         draft.also(lambda: self._lists.add(chunk))
+
+    @on("RATE_LIMITED")
+    def _plan_request_refused(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
+        asked, seconds = nested(payload, "meta"), float(payload.get("retry_after") or 0)
+        guild = str(asked.get("guild_id"))
+        if self._lists.is_ours(guild, asked.get("nonce")):
+            draft.also(lambda: self._requests.ask_again(self._engine(), {guild: shard}, seconds))
 
     @on("VOICE_STATE_UPDATE")
     def _plan_member_of_voice_state(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:

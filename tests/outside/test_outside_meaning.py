@@ -595,6 +595,28 @@ async def test_members_of_guilds_that_were_given_up_are_asked_for_again_one_afte
     assert sum(len(shard.requests) for shard in shards) == 6
 
 
+async def test_a_request_that_fails_or_that_discord_refuses_is_made_again(
+    make_cache: typing.Any, feed: gateway.Feed, bot: hikari.GatewayBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_member_requests, "_PACE", 0.02)
+    shard = Asked(fails=3)
+    cache = (await make_cache(sake.redis.MemberCache)).chunk_on_guild_create(bot)
+    feed("GUILD_CREATE", guild_of(MANY[0], count=500), shard=shard)
+    await until(lambda: asyncio.sleep(0, shard.requests))
+    ((_, options),) = shard.requests
+    meta = {"guild_id": samples.GUILD, "nonce": options["nonce"]}
+    for other in ({}, None, {**meta, "nonce": None}, {**meta, "nonce": "x"}, {**meta, "guild_id": "5"}):
+        feed("RATE_LIMITED", {"opcode": 8, "retry_after": 0.1, "meta": other}, shard=shard)
+    feed("RATE_LIMITED", {"opcode": 8, "retry_after": 0.3, "meta": meta}, shard=shard)
+    before = asyncio.get_running_loop().time()
+    await until(lambda: asyncio.sleep(0, len(shard.requests) > 1))
+    assert asyncio.get_running_loop().time() - before > 0.29
+    assert len(shard.requests) == 2
+    feed("GUILD_MEMBERS_CHUNK", chunk(MANY[:50], 0, 1, nonce=shard.requests[1][1]["nonce"]), shard=shard)
+    await feed.settle()
+    assert await is_complete(cache)
+
+
 async def test_an_answer_of_which_a_part_was_given_up_completes_nothing(
     make_cache: typing.Any, feed: gateway.Feed
 ) -> None:
