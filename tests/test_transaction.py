@@ -146,7 +146,7 @@ class Laboratory:
         for number, change in enumerate(changes):
             if isinstance(change, deltas.Depart) or cut_at.get(number):
                 self.writer.cut()
-            draft = self.writer.draft()
+            draft = self.writer.new_draft()
             change.describe(draft)
             self.writer.add(draft)
 

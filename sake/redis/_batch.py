@@ -214,8 +214,9 @@ class BatchWriter:
                 share.delta.written(scope.kind, scope.guild, scope.changes)
 
     async def _add(self, database: Database, large: _LargeWrite, scope: _transaction.Scope, /) -> None:
+        size = scope.size()
         if (
-            scope.size() > _STAGED_BYTES
+            size > _STAGED_BYTES
             and scope.kind.shape is Shape.GUILD_HASH
             and scope.kind.channel_of is None
             and scope.changes.cleared
@@ -223,6 +224,7 @@ class BatchWriter:
             large.transaction.add_staged(scope, await self._stage(database, scope))
         else:
             large.transaction.add(scope)
+            large.size += size
         large.scopes.append(scope)
 
     async def _stage(self, database: Database, scope: _transaction.Scope, /) -> str:
@@ -258,24 +260,25 @@ class BatchWriter:
 class _LargeWrite:
     """What is written in several transactions, and what the next one of them has so far."""
 
-    __slots__ = ("_has_msetex", "_keys", "scopes", "transaction")
+    __slots__ = ("_has_msetex", "_keys", "scopes", "size", "transaction")
 
     def __init__(self, keys: Keys, /, *, has_msetex: bool) -> None:
         self._has_msetex = has_msetex
         self._keys = keys
         self.scopes: list[_transaction.Scope] = []
+        self.size = 0
         self.transaction = _transaction.Transaction(keys, has_msetex=has_msetex)
 
     @property
     def is_full(self) -> bool:
         """Whether the next transaction is to be sent."""
-        return self.transaction.entries > _TRANSACTION_ENTRIES or self.transaction.size > _TRANSACTION_BYTES
+        return self.transaction.entries > _TRANSACTION_ENTRIES or self.size > _TRANSACTION_BYTES
 
     def take(self) -> tuple[_transaction.Transaction, list[_transaction.Scope]]:
         """Return the next transaction and begin another one."""
         taken = self.transaction, self.scopes
         self.transaction = _transaction.Transaction(self._keys, has_msetex=self._has_msetex)
-        self.scopes = []
+        self.scopes, self.size = [], 0
         return taken
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 __all__ = ["ENTRY_COST", "UNKNOWN", "UNTOUCHED", "Changes", "Entry", "Lookup", "Patch", "size_of"]
 
-import dataclasses
 import enum
-import itertools
 import typing
 from collections import abc as collections
 
@@ -40,8 +38,7 @@ UNTOUCHED: typing.Final = Lookup.UNTOUCHED
 UNKNOWN: typing.Final = Lookup.UNKNOWN
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(typing.NamedTuple):
     """Fields to lay over a payload that exists, and what to store when there is none. All of it encoded."""
 
     overs: tuple[bytes, ...]
@@ -66,7 +63,9 @@ def size_of(entry: Entry, /) -> int:
     if not isinstance(entry, Patch):
         return len(entry or b"")
 
-    parts = {id(part): part for part in itertools.chain(entry.overs, entry.otherwise or ())}.values()
+    parts = entry.overs
+    if entry.otherwise is not None and entry.otherwise is not entry.overs:
+        parts += entry.otherwise
     return sum(map(len, parts)) + ENTRY_COST * len(parts) + (len(entry.base) if isinstance(entry.base, bytes) else 0)
 
 
@@ -76,18 +75,18 @@ class Changes:
     The order of effect is: `cleared`, then `cleared_channels`, then `entries`.
     """
 
-    __slots__ = ("channels", "cleared", "cleared_channels", "delays", "entries", "is_plain", "lifetimes")
+    __slots__ = ("channels", "cleared", "cleared_channels", "delays", "entries", "lifetimes", "unpacked")
 
     def __init__(self) -> None:
         self.cleared: bool = False
         self.cleared_channels: set[str] = set()
         self.entries: dict[str, Entry] = {}
         """Entity id → what becomes of it."""
-        self.is_plain: bool = True
-        """Whether all entries are packed: nothing is deleted or patched."""
         self.channels: dict[str, str | None] = {}
         self.lifetimes: dict[str, int] = {}
         """Entity id → milliseconds that it lives, 0 for ever, where that is not what the kind's live."""
+        self.unpacked: dict[str, None] = {}
+        """The ids of those entries that are deleted or patched, in order."""
         self.delays: dict[str, int] = {}
         """Entity id → milliseconds from the delta's first change until this one, where it makes a difference."""
 
@@ -106,8 +105,7 @@ class Changes:
         """Return what this says of some entities that it has entries of."""
         part = Changes()
         part.entries = {entity: self.entries[entity] for entity in entities}
-        part.is_plain = self.is_plain
-        for name in ("channels", "delays", "lifetimes"):
+        for name in ("channels", "delays", "lifetimes", "unpacked"):
             whole = getattr(self, name)
             if whole:
                 setattr(part, name, {entity: whole[entity] for entity in part.entries if entity in whole})
@@ -145,12 +143,12 @@ class Changes:
     def clear(self) -> None:
         """Forget all that was said before: everything stored goes."""
         self.cleared = True
-        self.is_plain = True
         self.cleared_channels.clear()
         self.entries.clear()
         self.channels.clear()
         self.delays.clear()
         self.lifetimes.clear()
+        self.unpacked.clear()
 
     def clear_channel(self, channel: str, /) -> None:
         """Drop the entities that are in a channel."""
@@ -160,9 +158,17 @@ class Changes:
         if not self.cleared:
             self.cleared_channels.add(channel)
 
+    def take(self, entries: collections.Mapping[str, Entry], /) -> None:
+        """Set entities, which live as long as their kind's do."""
+        self.entries.update(entries)
+        known: dict[str, typing.Any]
+        for known in (self.delays, self.lifetimes, self.unpacked):
+            for entity in entries if known else ():
+                known.pop(entity, None)
+
     def drop(self, entity: str, /) -> None:
         """Drop one entity."""
-        self.is_plain = False
+        self.unpacked[entity] = None
         self.entries[entity] = None
         self.channels.pop(entity, None)
         self.delays.pop(entity, None)
@@ -170,30 +176,32 @@ class Changes:
 
     def patch(self, entity: str, patch: Patch, /) -> None:
         """Lay fields over one entity."""
-        self.is_plain = False
         before = self.find(entity)
         if isinstance(before, Patch):
             self.entries[entity] = before.then(patch)
         elif isinstance(before, bytes):
-            self.entries[entity] = dataclasses.replace(patch, base=data_of(before))
+            self.entries[entity] = patch._replace(base=data_of(before))
         elif before is not None:
             self.entries[entity] = patch
         elif patch.otherwise is not None:
-            self.entries[entity] = dataclasses.replace(patch, base=None)
+            self.entries[entity] = patch._replace(base=None)
+        if entity in self.entries:
+            self.unpacked[entity] = None
 
     def forget(self, entity: str, /) -> Entry:
         """Say nothing of one entity any more, and return what was said."""
-        self.channels.pop(entity, None)
-        self.delays.pop(entity, None)
-        self.lifetimes.pop(entity, None)
+        known: dict[str, typing.Any]
+        for known in (self.channels, self.delays, self.lifetimes, self.unpacked):
+            known.pop(entity, None)
         return self.entries.pop(entity)
 
     def depart(self) -> None:
         """Let everything stored be gone before the first of these changes."""
         self.cleared = True
-        for entity, entry in self.entries.items():
+        for entity in self.unpacked:
+            entry = self.entries[entity]
             if isinstance(entry, Patch) and entry.base is UNKNOWN:
-                self.entries[entity] = dataclasses.replace(entry, base=None)
+                self.entries[entity] = entry._replace(base=None)
 
     def depart_one(self, entity: str, /) -> None:
         """Let one stored entity be gone before the first of these changes."""
@@ -204,7 +212,7 @@ class Changes:
         elif entry.base is UNKNOWN and entry.otherwise is None:
             self.drop(entity)
         elif entry.base is UNKNOWN:
-            self.entries[entity] = dataclasses.replace(entry, base=None)
+            self.entries[entity] = entry._replace(base=None)
 
     def then(self, later: Changes, delay: int = 0, /) -> None:
         """Add the effect of `later`, which came after this, by `delay` milliseconds where lifetimes are concerned."""
@@ -223,9 +231,9 @@ class Changes:
 
     def _add_entries(self, later: Changes, /) -> None:
         is_dated = self.channels or self.delays or self.lifetimes
-        if not is_dated and (later.is_plain or not any(isinstance(entry, Patch) for entry in later.entries.values())):
-            self.entries.update(later.entries)
-            self.is_plain = self.is_plain and later.is_plain
+        if not is_dated and not any(isinstance(later.entries[entity], Patch) for entity in later.unpacked):
+            self.take(later.entries)
+            self.unpacked.update(later.unpacked)
             return
 
         for entity, entry in later.entries.items():
@@ -236,6 +244,8 @@ class Changes:
             else:
                 self.drop(entity)
                 self.entries[entity] = entry
+                if isinstance(entry, bytes):
+                    del self.unpacked[entity]
 
     def _add_delays(self, later: Changes, delay: int, /) -> None:
         for entity, entry in later.entries.items():

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Delta", "Departure"]
+__all__ = ["NEVER", "Delta", "Departure"]
 
 import dataclasses
 import math
@@ -28,6 +28,9 @@ from ._wire import MARK
 from ._wire import data_of
 
 AnyKind = Kind[typing.Any]
+
+NEVER: typing.Final = math.inf
+"""When the first change of a delta came that has none."""
 
 _OWNER_COST: typing.Final = 150
 """About what Python spends on an owner."""
@@ -64,7 +67,7 @@ class Delta:
         """How many deltas this one is made of."""
         self.size: int = 0
         """About how many bytes of memory this takes."""
-        self.since: float = math.inf
+        self.since: float = NEVER
         """When the first change came, by the event loop's clock."""
 
     def __bool__(self) -> bool:
@@ -94,6 +97,8 @@ class Delta:
             changes.channels[entity] = channel
         if kind.owned:
             self._own(kind, guild, entity)
+        if changes.unpacked:
+            changes.unpacked.pop(entity, None)
         if changes.delays:
             changes.delays.pop(entity, None)
         if lifetime is not None:
@@ -114,12 +119,9 @@ class Delta:
         changes = self.changes(kind, guild)
         if alone:
             changes.clear()
-        changes.entries.update(entries)
+        changes.take(entries)
         if channels is not None:
             changes.channels.update(channels)
-        for dated in (changes.lifetimes, changes.delays):
-            for entity in entries if dated else ():
-                dated.pop(entity, None)
         self.size += sum(map(len, entries.values())) + ENTRY_COST * len(entries)
         for entity in entries if kind.owned else ():
             self._own(kind, guild, entity)

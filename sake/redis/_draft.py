@@ -25,6 +25,9 @@ _Payloads = collections.Mapping[str, dict[str, typing.Any]]
 _Packed = tuple[dict[str, bytes], dict[str, str | None] | None]
 """Entries, and the channels of those kinds that are found by channel."""
 
+_MOST_GUILDS: typing.Final = 10_000
+"""How many ids of guilds are remembered as sound."""
+
 _MOST_BYTES: typing.Final = 4_194_304
 """An entity that takes more is refused: to send it would keep everything else waiting."""
 
@@ -41,23 +44,32 @@ class Draft:
         Packs entries.
     """
 
-    __slots__ = ("_packer", "acts", "has_departures", "refused", "steps")
+    __slots__ = ("_guilds", "_packer", "acts", "has_departures", "refused", "steps")
 
     def __init__(self, packer: Packer, /) -> None:
+        self._guilds: set[str] = set()
+        """Some of the ids of guilds that were found to be ids."""
         self._packer = packer
-        self.acts: list[collections.Callable[[], None]] = []
+        self.acts: collections.Sequence[collections.Callable[[], None]] = ()
         """What is to be done when this is added to a delta."""
         self.has_departures: bool = False
         """Whether a delta of its own has to begin with this."""
-        self.refused: list[str] = []
+        self.refused: collections.Sequence[str] = ()
         """What was left out, and why."""
         self.steps: list[tuple[collections.Callable[..., None], tuple[typing.Any, ...]]] = []
         """Methods of a delta, and their arguments."""
 
     def apply(self, delta: Delta, /) -> None:
-        """Add what was described to a delta."""
+        """Add what was described to a delta, and be ready for the next event."""
         for method, arguments in self.steps:
             method(delta, *arguments)
+        self.steps.clear()
+
+    def reset(self) -> None:
+        """Throw away what was described."""
+        self.acts = self.refused = ()
+        self.has_departures = False
+        self.steps.clear()
 
     def put(
         self, kind: AnyKind, guild: str, entity: str, payload: dict[str, typing.Any], lifetime: int | None = None, /
@@ -69,8 +81,13 @@ class Draft:
         ValueError
             If an id is none, or the payload is too large.
         """
-        _check(kind, guild, entity)
-        entry = self._pack(kind, entity, payload)
+        if guild not in self._guilds and (guild or kind.shape is Shape.GUILD_HASH):
+            self._check_guild(kind, guild)
+        if not kind.numeric:
+            _check_entity(kind, entity)
+        entry = self._packer.pack(kind, entity, payload)
+        if len(entry) > _MOST_BYTES:
+            raise _too_large(kind, entity, len(entry))
         channel = None if kind.channel_of is None else _channel(kind, payload)
         self.steps.append((Delta.put, (kind, guild, entity, entry, channel, lifetime)))
 
@@ -82,7 +99,7 @@ class Draft:
         ValueError
             If the guild's id is none.
         """
-        _check_guild(kind, guild)
+        self._check_guild(kind, guild)
         try:
             entries, channels = self._pack_all(kind, payloads)
         except Exception:  # noqa: BLE001 - which entry is at fault is found out one by one
@@ -108,8 +125,12 @@ class Draft:
     ) -> int:
         """Set the entities of a list; as `put_all` does."""
         entities = list(entities)
-        payloads = self._by_id(kind, entities)
-        return self.put_all(kind, guild, payloads, alone=alone) if payloads or not entities else 0
+        try:
+            found = _by_id(kind, entities)
+        except Exception:  # noqa: BLE001 - which entity is at fault is found out one by one
+            found = self._by_id_each(kind, entities)
+
+        return self.put_all(kind, guild, found, alone=alone) if found or not entities else 0
 
     def replace_list(self, kind: AnyKind, guild: str, entities: collections.Iterable[dict[str, typing.Any]], /) -> int:
         """Set the entities of a list, and drop all others of the kind in the guild; as `put_all` does."""
@@ -134,13 +155,14 @@ class Draft:
         ValueError
             If an id is none, or the payload is too large.
         """
-        _check(kind, guild, entity)
-        laid = self._encode(kind, entity, over)
+        self._check_guild(kind, guild)
+        _check_entity(kind, entity)
+        overs = (self._encode(kind, entity, over),)
         instead = None
         if otherwise is not None:
-            instead = laid if otherwise is over else self._encode(kind, entity, otherwise)
+            instead = overs if otherwise is over else (self._encode(kind, entity, otherwise),)
         channel = None if kind.channel_of is None or otherwise is None else _channel(kind, otherwise)
-        patch = Patch((laid,), None if instead is None else (instead,))
+        patch = Patch(overs, instead)
         self.steps.append((Delta.patch, (kind, guild, entity, patch, channel, lifetime)))
 
     def patch_all(self, kind: AnyKind, guild: str, payloads: _Payloads, lifetime: int | None = None, /) -> None:
@@ -159,7 +181,8 @@ class Draft:
         ValueError
             If an id is none.
         """
-        _check(kind, guild, entity)
+        self._check_guild(kind, guild)
+        _check_entity(kind, entity)
         self.steps.append((Delta.drop, (kind, guild, entity)))
 
     def mark(self, kind: AnyKind, entity: str, /) -> None:
@@ -170,7 +193,7 @@ class Draft:
         ValueError
             If the id is none.
         """
-        _check(kind, "", entity)
+        _check_entity(kind, entity)
         self.steps.append((Delta.put, (kind, "", entity, MARK, None, None)))
 
     def clear(self, kind: AnyKind, guild: str, /) -> None:
@@ -181,7 +204,7 @@ class Draft:
         ValueError
             If the guild's id is none.
         """
-        _check_guild(kind, guild)
+        self._check_guild(kind, guild)
         self.steps.append((Delta.clear, (kind, guild)))
 
     def clear_channel(self, kind: AnyKind, guild: str, channel: str, /) -> None:
@@ -192,7 +215,7 @@ class Draft:
         ValueError
             If an id is none.
         """
-        _check_guild(kind, guild)
+        self._check_guild(kind, guild)
         _check_snowflake(kind, "channel", channel)
         self.steps.append((Delta.clear_channel, (kind, guild, channel)))
 
@@ -216,40 +239,43 @@ class Draft:
 
     def also(self, act: collections.Callable[[], None], /) -> None:
         """Do something that changes nothing stored, if the event is described whole."""
-        self.acts.append(act)
+        self.acts = (*self.acts, act)
 
     def refuse(self, what: str, exc: Exception, /) -> None:
         """Take note of something that is left out of a list."""
-        self.refused.append(f"{what} ({type(exc).__name__}: {exc})")
-
-    def _by_id(self, kind: AnyKind, entities: list[dict[str, typing.Any]], /) -> dict[str, dict[str, typing.Any]]:
-        try:
-            return {kind.id_of(entity): entity for entity in entities}
-        except Exception:  # noqa: BLE001 - which entity is at fault is found out one by one
-            return self._by_id_each(kind, entities)
+        self.refused = (*self.refused, f"{what} ({type(exc).__name__}: {exc})")
 
     def _by_id_each(self, kind: AnyKind, entities: list[dict[str, typing.Any]], /) -> dict[str, dict[str, typing.Any]]:
         found: dict[str, dict[str, typing.Any]] = {}
         for entity in entities:
             try:
-                found[kind.id_of(entity)] = entity
+                found |= _by_id(kind, [entity])
             except Exception as exc:  # noqa: BLE001 - one bad entity must not cost its neighbours
                 self.refuse(f"{kind.name} without an id", exc)
 
         return found
 
+    def _check_guild(self, kind: AnyKind, guild: str, /) -> None:
+        if guild in self._guilds:
+            return
+
+        if guild or kind.shape is Shape.GUILD_HASH:
+            _check_snowflake(kind, "guild", guild)
+        if guild:
+            if len(self._guilds) >= _MOST_GUILDS:
+                self._guilds.clear()
+            self._guilds.add(guild)
+
     def _encode(self, kind: AnyKind, entity: str, payload: Payload, /) -> bytes:
         # A copy, as orjson's own bytes keep the 4 KiB they were written into for as long as they live.
         return bytes(memoryview(_bounded(kind, entity, self._packer.dumps(dict(payload)))))
 
-    def _pack(self, kind: AnyKind, entity: str, payload: dict[str, typing.Any], /) -> bytes:
-        return _bounded(kind, entity, self._packer.pack(kind, entity, payload))
-
     def _pack_all(self, kind: AnyKind, payloads: _Payloads, /) -> _Packed:
         _check_all(kind, payloads)
         entries = self._packer.pack_all(kind, payloads)
-        if entries:
-            _bounded(kind, "", max(entries.values(), key=len))
+        if sum(map(len, entries.values())) > _MOST_BYTES:
+            for entity, entry in entries.items():
+                _bounded(kind, entity, entry)
         if kind.channel_of is None:
             return entries, None
 
@@ -272,10 +298,18 @@ class Draft:
 
 def _bounded(kind: AnyKind, entity: str, data: bytes, /) -> bytes:
     if len(data) > _MOST_BYTES:
-        error_message = f"{kind.name} {entity} takes {len(data)} bytes, more than the {_MOST_BYTES} that are stored"
-        raise ValueError(error_message)
+        raise _too_large(kind, entity, len(data))
 
     return data
+
+
+def _by_id(kind: AnyKind, entities: list[dict[str, typing.Any]], /) -> dict[str, dict[str, typing.Any]]:
+    first, *rest = kind.id_path
+    if rest:
+        (second,) = rest
+        return {str(entity[first][second]): entity for entity in entities}
+
+    return {str(entity[first]): entity for entity in entities}
 
 
 def _channel(kind: AnyKind, payload: Payload, /) -> str | None:
@@ -285,8 +319,7 @@ def _channel(kind: AnyKind, payload: Payload, /) -> str | None:
     return channel
 
 
-def _check(kind: AnyKind, guild: str, entity: str, /) -> None:
-    _check_guild(kind, guild)
+def _check_entity(kind: AnyKind, entity: str, /) -> None:
     if kind.numeric:
         _check_snowflake(kind, "id", entity)
     elif not is_code(entity):
@@ -295,22 +328,20 @@ def _check(kind: AnyKind, guild: str, entity: str, /) -> None:
 
 def _check_all(kind: AnyKind, entities: collections.Iterable[str], /) -> None:
     together = "".join(entities)
-    if kind.numeric and together.isdigit() and together.isascii() and all(0 < len(e) <= MOST_DIGITS for e in entities):
-        return
-
-    for entity in entities:
-        _check(kind, "" if kind.shape is not Shape.GUILD_HASH else "0", entity)
-
-
-def _check_guild(kind: AnyKind, guild: str, /) -> None:
-    if guild or kind.shape is Shape.GUILD_HASH:
-        _check_snowflake(kind, "guild", guild)
+    are_digits = kind.numeric and together.isdigit() and together.isascii() and all(entities)
+    if not are_digits or max(map(len, entities)) > MOST_DIGITS:
+        for entity in entities:
+            _check_entity(kind, entity)
 
 
 def _check_snowflake(kind: AnyKind, name: str, text: str, /) -> None:
     # A quarter of what a regular expression takes, and done for all that is stored.
     if not (text.isdigit() and text.isascii() and len(text) <= MOST_DIGITS):
         raise _bad(kind, name, text)
+
+
+def _too_large(kind: AnyKind, entity: str, size: int, /) -> ValueError:
+    return ValueError(f"{kind.name} {entity} takes {size} bytes, more than the {_MOST_BYTES} that are stored")
 
 
 def _bad(kind: AnyKind, name: str, text: str, /) -> ValueError:

@@ -8,6 +8,7 @@ __all__ = ["Feed"]
 import asyncio
 import logging
 import typing
+from collections import abc as collections
 
 import hikari
 
@@ -68,19 +69,22 @@ class Feed:
             self._refuse_other_loop()
             return
 
-        draft, shard = engine.writer.draft(), event.shard
+        writer, shard = engine.writer, event.shard
+        draft = writer.draft
         try:
             for handler in handlers:
                 handler(payload, draft, shard)
         except Exception as exc:  # noqa: BLE001 - this is the error boundary of all handlers
+            draft.reset()
             self._skip(event, exc)
             return
 
         if draft.refused:
             self._refuse(event, draft.refused)
+            draft.refused = ()
         if draft.steps:
             self._statistics.events += 1
-        engine.writer.add(draft)
+        writer.add(draft)
 
     def _skip(self, event: hikari.ShardPayloadEvent, exc: Exception, /) -> None:
         self._statistics.skipped += 1
@@ -95,7 +99,7 @@ class Feed:
                 "Events of a bot in another event loop than the cache's are skipped: open the cache in that one"
             )
 
-    def _refuse(self, event: hikari.ShardPayloadEvent, refused: list[str], /) -> None:
+    def _refuse(self, event: hikari.ShardPayloadEvent, refused: collections.Sequence[str], /) -> None:
         self._statistics.skipped += len(refused)
         named = ", ".join(refused[:_NAMED]) + (" …" if len(refused) > _NAMED else "")
         _LOGGER.error("%s parts of %s cannot be used and are left out: %s", len(refused), _name(event), named)

@@ -76,8 +76,8 @@ class Kind(typing.Generic[_T_co]):
     build: collections.Callable[[hikari.api.EntityFactory, Payload, str], _T_co]
     """Builds the model from (factory, payload, guild id as text or "")."""
 
-    id_of: collections.Callable[[Payload], str] = lambda payload: str(payload["id"])
-    """Returns the id that a payload carries."""
+    id_path: tuple[str, ...] = ("id",)
+    """Where a payload carries the id: a name, or the name of an object and one in there."""
 
     owned: bool = False
     """Whether it lives in a guild and is looked up by its id alone, which takes an owner entry (id → guild)."""
@@ -181,18 +181,6 @@ def _build_dm_channel(factory: hikari.api.EntityFactory, payload: Payload, _: st
     return factory.deserialize_dm(payload)
 
 
-def _user_id(payload: Payload, /) -> str:
-    return str(payload["user"]["id"])
-
-
-def _voice_user_id(payload: Payload, /) -> str:
-    return str(payload["user_id"])
-
-
-def _code(payload: Payload, /) -> str:
-    return str(payload["code"])
-
-
 def _build_nothing(_: hikari.api.EntityFactory, __: Payload, ___: str, /) -> None:
     return None
 
@@ -224,16 +212,18 @@ STICKERS: typing.Final = Kind("sticker", ResourceIndex.STICKER, _GUILD, _build_s
 THREADS: typing.Final = Kind(
     "thread", ResourceIndex.THREAD, _GUILD, _build_thread, owned=True, channel_of=_parent_channel, noun="Thread"
 )
-MEMBERS: typing.Final = Kind("member", ResourceIndex.MEMBER, _GUILD, _build_member, id_of=_user_id, noun="Member")
+MEMBERS: typing.Final = Kind(
+    "member", ResourceIndex.MEMBER, _GUILD, _build_member, id_path=("user", "id"), noun="Member"
+)
 PRESENCES: typing.Final = Kind(
-    "presence", ResourceIndex.PRESENCE, _GUILD, _build_presence, id_of=_user_id, noun="Presence"
+    "presence", ResourceIndex.PRESENCE, _GUILD, _build_presence, id_path=("user", "id"), noun="Presence"
 )
 VOICE_STATES: typing.Final = Kind(
     "voice_state",
     ResourceIndex.VOICE_STATE,
     _GUILD,
     _build_voice_state,
-    id_of=_voice_user_id,
+    id_path=("user_id",),
     channel_of=_voice_channel,
     noun="Voice state",
 )
@@ -242,7 +232,7 @@ INVITES: typing.Final = Kind(
     ResourceIndex.INVITE,
     Shape.STRING,
     _build_invite,
-    id_of=_code,
+    id_path=("code",),
     channel_of=_invite_channel,
     lifetime=DEFAULT_INVITE_EXPIRE,
     numeric=False,

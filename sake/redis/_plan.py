@@ -115,12 +115,10 @@ class Plan:
         if share.delta.size > _SMALL_BYTES or sum(len(changes.entries) for _, _, changes in share.places) > _SMALL:
             self.is_small = False
         for kind, guild, changes in share.places:
-            if not changes.is_plain:
-                found = [
-                    e for e, entry in changes.entries.items() if isinstance(entry, Patch) and entry.base is UNKNOWN
-                ]
-                if found:
-                    self._patched.setdefault((kind, guild), {}).update(dict.fromkeys(found))
+            for entity in changes.unpacked:
+                entry = changes.entries[entity]
+                if entry is not None and not isinstance(entry, bytes) and entry.base is UNKNOWN:
+                    self._patched.setdefault((kind, guild), {})[entity] = None
 
     def reads(self) -> list[bytes]:
         """Return the commands whose answers are to be learnt before anything is packed."""
@@ -168,18 +166,15 @@ class Plan:
         """Return what changes come to, now that all is known of what they depend on."""
         kind, guild, changes = place
         patched = self._patched.get((kind, guild))
-        if changes.is_plain:
-            puts = typing.cast("dict[str, bytes]", changes.entries)
-            scope = Scope(kind, guild, changes, self._lifetimes.get(kind, 0), {}, [], puts, {})
-        else:
-            scope = Scope(kind, guild, changes, self._lifetimes.get(kind, 0), {}, [], {}, {})
-            for entity, entry in changes.entries.items():
-                if isinstance(entry, bytes):
-                    scope.puts[entity] = entry
-                elif isinstance(entry, Patch):
-                    self._settle_patch(scope, entity, entry, (patched or {}).get(entity))
-                elif not changes.cleared:
-                    scope.drops.append(entity)
+        puts = typing.cast("dict[str, bytes]", dict(changes.entries) if changes.unpacked else changes.entries)
+        scope = Scope(kind, guild, changes, self._lifetimes.get(kind, 0), {}, [], puts, {})
+        for entity in changes.unpacked:
+            del puts[entity]
+            entry = changes.entries[entity]
+            if isinstance(entry, Patch):
+                self._settle_patch(scope, entity, entry, (patched or {}).get(entity))
+            elif not changes.cleared:
+                scope.drops.append(entity)
 
         if kind.lifetime is not None:
             scope.date(elapsed)

@@ -273,7 +273,7 @@ async def write(engine: Engine, describe: collections.Callable[[Draft], None], /
     sake.errors.BackendError
         If the server is away; the change is kept and will be written.
     """
-    draft = engine.writer.draft()
+    draft = engine.writer.new_draft()
     describe(draft)
     engine.writer.add(draft)
     await engine.writer.flush()
@@ -324,7 +324,7 @@ async def forget_all(engine: Engine, kind: AnyKind, forget: _Forget, /) -> None:
 
 async def _describe_all(engine: Engine, windows: collections.AsyncIterator[list[str]], forget: _Forget, /) -> None:
     async for window in windows:
-        draft = engine.writer.draft()
+        draft = engine.writer.new_draft()
         for name in window:
             forget(draft, name)
         engine.writer.add(draft)

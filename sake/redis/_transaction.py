@@ -316,7 +316,6 @@ class Transaction:
         "_script",
         "_strings",
         "entries",
-        "size",
     )
 
     def __init__(self, keys: Keys, /, *, has_msetex: bool) -> None:
@@ -330,14 +329,11 @@ class Transaction:
         self._strings: dict[int, list[bytes]] = {}
         self.entries: int = 0
         """How many entries were added, and scopes."""
-        self.size: int = 0
-        """How many bytes they take."""
 
     def add(self, scope: Scope, /) -> None:
         """Add the changes of one scope."""
         kind = scope.kind
         self.entries += 1 + len(scope.puts) + len(scope.amends) + len(scope.drops)
-        self.size += scope.size()
         if kind.shape is Shape.SET:
             self._add_marks(scope)
             return

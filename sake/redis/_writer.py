@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import math
 import typing
 from collections import abc as collections
 from collections import deque
@@ -24,6 +23,7 @@ from ._changes import Lookup
 from ._codec import Codec
 from ._connections import Connections
 from ._connections import ReplyError
+from ._delta import NEVER
 from ._delta import Delta
 from ._draft import Draft
 from ._keys import Keys
@@ -97,6 +97,8 @@ class Writer:
         self._closed: deque[Delta] = deque()
         self._delta = Delta()
         """What the next event is added to."""
+        self.draft: typing.Final = Draft(self._packer)
+        """What the next event is described in; it is empty again once it was added."""
         self._exchange_bytes = min(_EXCHANGE_BYTES, max(backlog_limit // 4, 1))
         self._failure: errors.BackendError | None = None
         self._following: list[Delta] = []
@@ -126,8 +128,8 @@ class Writer:
         self._statistics.watch(self)
         self._work()
 
-    def draft(self) -> Draft:
-        """Return a draft to describe the next event in."""
+    def new_draft(self) -> Draft:
+        """Return a draft to describe something else than an event in."""
         return Draft(self._packer)
 
     def add(self, draft: Draft, /) -> None:
@@ -139,25 +141,39 @@ class Writer:
             If the client is closing.
         """
         if self._is_closing:
+            draft.reset()
             raise _closed()
-        for act in draft.acts:
-            act()
+        if draft.acts or draft.has_departures:
+            for act in draft.acts:
+                act()
+            if draft.has_departures:
+                self._bound()
+            draft.acts, draft.has_departures = (), False
         if not draft.steps:
             return
-        if draft.has_departures:
-            self.cut()
 
         delta = self._delta
         draft.apply(delta)
-        now = self._loop.time()
-        delta.since = min(delta.since, now)
-        if self._timer is None and not self._writing:
-            self._timer = self._loop.call_later(_LINGER, self._wake.set)
-        if delta.size > self._batch_bytes or draft.has_departures:
+        if delta.since == NEVER:
+            self._begin(delta)
+        if delta.size > self._batch_bytes:
             self._bound()
             self._wake.set()
-        elif now - delta.since > _OLD:
-            self._bound()
+
+    def _begin(self, delta: Delta, /) -> None:
+        delta.since = self._loop.time()
+        if self._timer is None:
+            later = (_OLD, self._cut_old) if self._writing else (_LINGER, self._wake.set)
+            self._timer = self._loop.call_later(*later)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _cut_old(self) -> None:
+        self._timer = None
+        self._bound()
 
     @property
     def is_idle(self) -> bool:
@@ -185,7 +201,7 @@ class Writer:
     def age(self) -> float:
         """How many seconds the oldest change that waits has waited."""
         since = min(delta.since for delta in self.unwritten())
-        return max(self._loop.time() - since, 0.0) if since < math.inf else 0.0
+        return max(self._loop.time() - since, 0.0) if since < NEVER else 0.0
 
     def cut(self) -> None:
         """Let the next change begin a new delta."""
@@ -266,8 +282,7 @@ class Writer:
                     await self._drain()
         finally:
             self._is_draining = False
-            if self._timer is not None:
-                self._timer.cancel()
+            self._disarm()
             if self._task is not None:
                 self._task.cancel()
                 await asyncio.wait([self._task])
@@ -311,16 +326,15 @@ class Writer:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+            self._disarm()
             self.cut()
             while self._writing or self._following or self._closed:
                 try:
                     await self._write_next()
                 except Exception as exc:  # noqa: BLE001 - a bug must not end all writing
                     self._isolate(exc)
-            if self._delta and self._timer is None:
+            self._disarm()
+            if self._delta:
                 self._timer = self._loop.call_later(_LINGER, self._wake.set)
 
     async def _write_next(self) -> None:
