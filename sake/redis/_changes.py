@@ -232,7 +232,10 @@ class Changes:
     def _add_entries(self, later: Changes, /) -> None:
         is_dated = self.channels or self.delays or self.lifetimes
         if not is_dated and not any(isinstance(later.entries[entity], Patch) for entity in later.unpacked):
-            self.take(later.entries)
+            if len(later.unpacked) == len(later.entries):
+                self.entries.update(later.entries)
+            else:
+                self.take(later.entries)
             self.unpacked.update(later.unpacked)
             return
 

@@ -115,10 +115,11 @@ class Plan:
         if share.delta.size > _SMALL_BYTES or sum(len(changes.entries) for _, _, changes in share.places) > _SMALL:
             self.is_small = False
         for kind, guild, changes in share.places:
-            for entity in changes.unpacked:
-                entry = changes.entries[entity]
-                if entry is not None and not isinstance(entry, bytes) and entry.base is UNKNOWN:
-                    self._patched.setdefault((kind, guild), {})[entity] = None
+            entries = changes.entries
+            patched = [entity for entity in changes.unpacked if isinstance(entries[entity], Patch)]
+            unknown = [entity for entity in patched if typing.cast("Patch", entries[entity]).base is UNKNOWN]
+            if unknown:
+                self._patched.setdefault((kind, guild), {}).update(dict.fromkeys(unknown))
 
     def reads(self) -> list[bytes]:
         """Return the commands whose answers are to be learnt before anything is packed."""

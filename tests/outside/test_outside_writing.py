@@ -369,19 +369,19 @@ async def test_a_shard_that_says_what_it_has_in_an_outage_logs_no_traceback(
         await own_server.eventually(lambda: not cache.statistics.is_away)
 
 
-async def test_the_loop_is_not_blocked_while_a_hundred_thousand_deletions_are_written(
+async def test_the_loop_is_not_blocked_while_many_thousand_deletions_are_written(
     own: own_server.OwnServer, bot: hikari.GatewayBot, feed: gateway.Feed
 ) -> None:
     address = f"{own.url}?socket_timeout=0.3"
     async with sake.redis.MessageCache(address, bot, bot.event_manager, database=0) as cache:
         own.pause()
-        _delete_messages(feed, 100_000)
+        _delete_messages(feed, 200_000)
         await own_server.eventually(lambda: cache.statistics.failures > 0)
         own.resume()
         ticking = asyncio.create_task(_longest_turn())
         await own_server.eventually(lambda: cache.statistics.backlog == 0)
         ticking.cancel()
-        assert await ticking < 0.03
+        assert await ticking < 0.1
         assert cache.statistics.skipped == cache.statistics.dropped == 0
 
 
