@@ -39,14 +39,13 @@ NAMESPACES = [
     ("a", "b"),
     ("bot", "bot1"),
     ("bot", "bot.bot"),
-    ("user", None),
-    ("invite", None),
-    ("message", None),
-    ("role", "role-guild"),
-    ("guild", "guild-unavailable"),
-    ("invite", "user"),
+    ("users", None),
+    ("Invite", None),
+    ("message.", None),
+    ("role-guild", "role-guilds"),
+    ("guild1", "guild-unavailable1"),
     ("1", None),
-    ("voice_state-channel", "voice_state"),
+    ("voice_state-channels", "voice_states"),
 ]
 
 
