@@ -25,6 +25,8 @@ _Payloads = collections.Mapping[str, dict[str, typing.Any]]
 _Packed = tuple[dict[str, bytes], dict[str, str | None] | None]
 """Entries, and the channels of those kinds that are found by channel."""
 
+_PUT: typing.Final = Delta.put
+
 _MOST_GUILDS: typing.Final = 10_000
 """How many ids of guilds are remembered as sound."""
 
@@ -89,7 +91,7 @@ class Draft:
         if len(entry) > _MOST_BYTES:
             raise _too_large(kind, entity, len(entry))
         channel = None if kind.channel_of is None else _channel(kind, payload)
-        self.steps.append((Delta.put, (kind, guild, entity, entry, channel, lifetime)))
+        self.steps.append((_PUT, (kind, guild, entity, entry, channel, lifetime)))
 
     def put_all(self, kind: AnyKind, guild: str, payloads: _Payloads, /, *, alone: bool = False) -> int:
         """Set these entities, by id; if `alone`, drop all others of the kind in the guild. Return how many were taken.

@@ -470,8 +470,11 @@ class Transaction:
             self._strings.setdefault(scope.lifetime, []).extend(scope.puts.values())
             return
 
-        for entity, entry in scope.puts.items():
-            self._strings.setdefault(lifetimes.get(entity, scope.lifetime), []).append(entry)
+        usual = [entry for entity, entry in scope.puts.items() if entity not in lifetimes]
+        if usual:
+            self._strings.setdefault(scope.lifetime, []).extend(usual)
+        for entity in lifetimes.keys() & scope.puts.keys():
+            self._strings.setdefault(lifetimes[entity], []).append(scope.puts[entity])
 
     def _add_lookups(self, scope: Scope, /) -> None:
         name = scope.kind.name
