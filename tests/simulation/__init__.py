@@ -27,7 +27,7 @@ nox -s simulate -- --seed 4711 --trace    # one again, and what happened in it
 | `stage`, `real` | Where a story is told: in memory and virtual time, or on a real server |
 | `world` | Tells a story |
 | `expected` | What should be stored, and what may be seen |
-| `invariants` | What must hold |
+| `invariants`, `sizes` | What must hold; how much really waits |
 | `shrink` | Makes a story shorter while it still fails |
 | `trace` | What happened, and its hash |
 | `run` | Seeds one after the other, the command line |
@@ -36,4 +36,9 @@ Why an event loop of its own: `simloop` 0.2 and `simloom` 0.5, which do this for
 sake is for 3.11; and they shuffle *all* callbacks that are ready, as their authors say. asyncio promises that what was
 scheduled first runs first, hikari starts listeners in the order of their events by it, and sake is built on that: a
 loop that breaks the promise finds faults that no bot has. See `loop` for what is shuffled instead.
+
+What it does not model: TLS, unix sockets and Sentinel; a Cluster beyond a node that refuses; replication; bytes of
+an old connection that arrive after those of a new one; the time that work takes (only that it takes some); kinds
+that no list of a guild has, such as direct message channels and the application; Tanjun; more than one thread for
+longer than a call. With two bots for one shard it asks for what converges, no more.
 """

@@ -235,7 +235,7 @@ async def _update(world: world_.World, client: Client, place: int, cancel: float
     messages = [entity for kind, entity in events_.BEACONS if kind == "message"]
     payload = {"id": messages[place % len(messages)], "tts": True}
     if clients_.has(client.cache, "update_message"):
-        lifetime = (None, 3_000.0)[place % 2]
+        lifetime = (3_000.0, None, 3_000.0)[place % 3]
         await client.call(
             "update_message", "write", lambda cache: cache.update_message(payload, expire_time=lifetime), cancel=cancel
         )
@@ -243,7 +243,7 @@ async def _update(world: world_.World, client: Client, place: int, cancel: float
 
 async def _clear_all(world: world_.World, client: Client, method: str, cancel: float | None) -> None:
     if clients_.has(client.cache, method):
-        world.lost(f"{method} was called")
+        world.emptied(f"{method} was called")
         await client.call(method, "write", lambda cache: getattr(cache, method)(), cancel=cancel)
 
 

@@ -57,7 +57,7 @@ def _stop(world: world_.World, _: Args) -> None:
 def _start(world: world_.World, args: Args) -> None:
     data = {"kept": None, "older": world.kept, "empty": {}}[args[0]]
     if args[0] != "kept":
-        world.lost("the server came back with other data")
+        world.emptied("the server came back with other data")
     world.server.start(data)
 
 

@@ -64,6 +64,12 @@ def check_server(world: world_.World, server: typing.Any) -> None:
         for name, stamps in lists.items():
             if wrong := torn(stamps, may_be_empty=True):
                 world.fail("half a guild", f"database {index}: {name} of the square {wrong}")
+        known = world.lists_seen.setdefault(index, set())
+        if (emptied := known - lists.keys()) and not world.may_lose_lists:
+            world.fail(
+                "half a guild", f"database {index}: {sorted(emptied)} of the square are gone, and nobody took them"
+            )
+        known |= lists.keys()
         times = {stamp.split(".")[1] for stamps in lists.values() for stamp in stamps}
         if len(times) > 1 and not world.may_be_of_several_times:
             world.fail("half a guild", f"database {index}: lists of the square are of several times: {sorted(times)}")

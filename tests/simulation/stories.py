@@ -147,6 +147,7 @@ class _Author:
             self._writers: 2 if self._setup.has_hand else 0,
             self._fault: 4,
             self._race: 1,
+            self._edits: 2,
             self._nothing: 1,
             self._odd: 1,
             self._life: 1,
@@ -172,6 +173,9 @@ class _Author:
     def _anyone(self) -> str:
         fillers = [f"filler{number}" for number in range(self._setup.fillers)]
         return self._chance.choice(["reader", *fillers, *(["hand"] if self._setup.has_hand else [])])
+
+    def _anyone_fed(self) -> str:
+        return f"filler{self._chance.randrange(self._setup.fillers)}"
 
     def _cancel(self) -> float | None:
         """Draw when a call is cancelled, if it is."""
@@ -230,6 +234,17 @@ class _Author:
             what = self._chance.choice(("set", "set", "delete", "clear"))
             self._add("write", "hand", what, self._number() % 1_000, self._cancel())
             self._tick()
+
+    def _edits(self) -> None:
+        """Change a message by hand while Discord does."""
+        places = [place for place, (kind, _) in enumerate(events_.BEACONS) if kind == "message"]
+        which = self._chance.randrange(len(places))
+        self._add("beacon", "", places[which], "set", None)
+        self._now += 0.02 + self._chance.random() * 0.05
+        self._add("write", self._anyone_fed(), "update", which, None)
+        act = self._chance.choice(("change", "delete"))
+        self._add("beacon", "", places[which], act, None, after=self._chance.random() * 0.003)
+        self._now += 0.01
 
     def _race(self) -> None:
         """Clear everything of a kind by hand while it arrives."""

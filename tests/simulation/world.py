@@ -80,6 +80,10 @@ class World:
         self.guild_ids = (*adversary.GUILD_IDS, *events_.SPECIAL)
         self.compared = frozenset({*adversary.GUILD_IDS, events_.SQUARE, events_.TOWER, events_.CROWD})
         """The guilds whose entities are known in every field."""
+        self.lists_seen: dict[int, set[str]] = {}
+        """Database → the kinds of which it has had entities of the square."""
+        self.may_lose_lists = False
+        """Whether the server lost data, or somebody cleared what is stored by hand."""
         self.has_killed = False
         """Whether a process was ended in the middle of what it did."""
         self.is_over = False
@@ -129,6 +133,11 @@ class World:
         if not self.expected.is_lossy:
             self.trace.note("lossy", why)
         self.expected.is_lossy = True
+
+    def emptied(self, why: str) -> None:
+        """Take note that what is stored may go, all of it."""
+        self.lost(why)
+        self.may_lose_lists = True
 
     def doubt(self, key: events_.Beacon) -> None:
         """Take note that something written by hand may come late."""
