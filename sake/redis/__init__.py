@@ -35,6 +35,8 @@ __all__ = [
     "VoiceStateCache",
 ]
 
+from sake import _predecessor as _predecessor
+
 from ._applications import ApplicationCache
 from ._cache import RedisCache
 from ._channels import GuildChannelCache
