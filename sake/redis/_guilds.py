@@ -5,6 +5,7 @@ from __future__ import annotations
 
 __all__ = ["GuildCache"]
 
+import asyncio
 import typing
 from collections import abc as collections
 
@@ -123,10 +124,13 @@ class GuildCache(ResourceClient, abc.GuildCache):
     async def is_guild_available(self, guild_id: hikari.Snowflakeish, /) -> bool:
         guild = _stores.text(guild_id)
         engine = self._engine()
-        if await _stores.find(engine, UNAVAILABLE_GUILDS, "", guild) is not None:
+        # Both in one turn, and so of one moment and within the time of one read.
+        marks, records = await asyncio.gather(
+            engine.reader.get(UNAVAILABLE_GUILDS, "", [guild]), engine.reader.get(GUILDS, "", [guild])
+        )
+        if marks != [None]:
             return False
-
-        if await _stores.find(engine, GUILDS, "", guild) is None:
+        if records == [None]:
             error_message = f"Guild {guild} is not stored"
             raise errors.EntryNotFound(error_message)
 

@@ -191,9 +191,10 @@ class Stream:
             payload = {**self._empty(CROWD), "member_count": len(everybody), "members": sent}
             return "GUILD_CREATE", payload, shard_of(CROWD)
         if act == "chunk":
-            count = -(-len(everybody) // CHUNK)
+            # Who is in which part does not depend on who joins or leaves between them.
+            count = -(-len(CROWD_MEMBERS) // CHUNK)
             index = number % count
-            members = everybody[index * CHUNK : (index + 1) * CHUNK]
+            members = [user for user in CROWD_MEMBERS[index * CHUNK : (index + 1) * CHUNK] if user in self.crowd]
         elif act == "query":
             index, count, members = 0, 1, everybody[: 1 + number % QUERY]
         else:
