@@ -17,6 +17,7 @@ import time
 import typing
 import warnings
 from collections import abc as collections
+from unittest import mock
 
 from simulation import clock as clock_
 from simulation import loop as loop_
@@ -82,10 +83,25 @@ def tell(story: stories.Story, *, keep_trace: bool = False, binary: str | None =
     finally:
         if gc_was_enabled:
             gc.enable()
-    seconds = world.clock.now - clock_.START
-    return Result(
-        story, tuple(world.failures), world.trace.digest(), seconds, world.server.commands, tuple(world.trace.lines)
+    result = Result(
+        story,
+        tuple(world.failures),
+        world.trace.digest(),
+        world.clock.now - clock_.START,
+        world.server.commands,
+        tuple(world.trace.lines),
     )
+    if world.has_killed:
+        del world, stage
+        _forget_killed()
+    return result
+
+
+def _forget_killed() -> None:
+    """Let what a killed process left be gone before the next story begins, which could be blamed for it."""
+    with warnings.catch_warnings(), mock.patch.object(sys, "unraisablehook", lambda _: None):
+        warnings.simplefilter("ignore")
+        gc.collect()
 
 
 def _tidy(world: world_.World) -> None:

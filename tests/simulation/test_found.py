@@ -13,6 +13,14 @@ from simulation import stories
 Setup, Step = stories.Setup, stories.Step
 
 FOUND: typing.Final[dict[str, tuple[Setup, tuple[Step, ...]]]] = {
+    "a question that takes two": (
+        Setup(),
+        (
+            Step(2.0205, "fault", "server", ("way cut", (), 0.6033)),
+            Step(2.0205, "read", "reader", ("available", 361, None)),
+            Step(2.6251, "fault", "server", ("way cut", (), 1.3407)),
+        ),
+    ),
     "a full server, and nothing to remove": (
         Setup(),
         (Step(0.0135, "fault", "server", ("full", (), 0.8549)), Step(0.02, "beacon", "", (0, "set", None))),
