@@ -71,7 +71,7 @@ def check_server(world: world_.World, server: typing.Any) -> None:
             )
         known |= lists.keys()
         times = {stamp.split(".")[1] for stamps in lists.values() for stamp in stamps}
-        if len(times) > 1 and not world.may_be_of_several_times:
+        if len(times) > 1 and not world.may_miss_changes:
             world.fail("half a guild", f"database {index}: lists of the square are of several times: {sorted(times)}")
         if marked_complete(data, events_.SQUARE) and not lists.get("member"):
             world.fail("a list that is not complete", f"database {index}: the square has no members and is complete")

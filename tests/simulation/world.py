@@ -111,8 +111,8 @@ class World:
         return typing.cast("float", self.stage.patience(is_slow=self.is_slow))
 
     @property
-    def may_be_of_several_times(self) -> bool:
-        """Whether lists of one guild may be of several times: some were given up, or cleared by hand."""
+    def may_miss_changes(self) -> bool:
+        """Whether some were given up (a close had no time), or what was stored was lost or cleared by hand."""
         return self.expected.is_lossy or self._dropped() > 0
 
     def is_well(self, grace: float) -> bool:
