@@ -22,7 +22,6 @@ from . import _connections
 from . import _kinds
 from . import _membership
 from . import _people
-from . import _stores
 from ._codec import Codec
 from ._draft import Draft
 from ._engine import Engine
@@ -528,8 +527,8 @@ class ResourceClient(abc.Resource):
 
     def _lay_users(self, draft: Draft, users: collections.Iterable[_people.User | None], /) -> None:
         if _kinds.USERS in self._engine().layout:
-            _stores.lay_users(draft, users, self._lifetimes[_kinds.USERS])
+            _people.lay(draft, users, self._lifetimes[_kinds.USERS])
 
     def _put_users(self, draft: Draft, users: collections.Iterable[_people.User | None], /) -> None:
         if _kinds.USERS in self._engine().layout:
-            _stores.put_users(draft, users)
+            _people.put_each(draft, users)

@@ -1,9 +1,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Where payloads hold users. Pure."""
+"""Where payloads hold users, and what becomes of those. Pure."""
 
 from __future__ import annotations
 
-__all__ = ["User", "author_of", "in_interaction", "in_invite", "in_message", "is_whole"]
+__all__ = [
+    "User",
+    "author_of",
+    "in_interaction",
+    "in_invite",
+    "in_message",
+    "is_whole",
+    "lay",
+    "of",
+    "put",
+    "put_all_of",
+    "put_each",
+]
 
 import typing
 from collections import abc as collections
@@ -11,6 +23,8 @@ from collections import abc as collections
 from ._codec import Payload
 from ._codec import is_object
 from ._codec import nested
+from ._draft import Draft
+from ._kinds import USERS
 
 User = dict[str, typing.Any]
 """The payload of a user."""
@@ -80,3 +94,35 @@ def _in_metadata(metadata: Payload, /) -> collections.Iterator[User | None]:
 
 def _without_member(mention: User, /) -> User:
     return {name: value for name, value in mention.items() if name != "member"} if "member" in mention else mention
+
+
+def lay(draft: Draft, users: collections.Iterable[User | None], lifetime: int | None, /) -> None:
+    """Lay users over those that are stored, where the payloads are whole but lack what users have elsewhere."""
+    once = {str(user["id"]): user for user in users if is_whole(user)}
+    draft.patch_all(USERS, "", once, lifetime)
+
+
+def put(draft: Draft, user: User | None, /) -> None:
+    """Set a user, where the payload is a whole one."""
+    if is_whole(user):
+        draft.put(USERS, "", str(user["id"]), user)
+
+
+def put_each(draft: Draft, users: collections.Iterable[User | None], /) -> None:
+    """Set a few users, where the payloads are whole ones; one that cannot be used is left out."""
+    for user in filter(is_whole, users):
+        try:
+            put(draft, user)
+        except Exception as exc:  # noqa: BLE001 - one bad user must not cost what names them
+            draft.refuse(f"user {str(user['id'])!r}", exc)
+
+
+def put_all_of(draft: Draft, items: collections.Iterable[object], /) -> None:
+    """Set the users of many members, as `put_each` does."""
+    users = {str(user["id"]): user for item in items if is_object(item) and is_whole(user := item.get("user"))}
+    draft.put_all(USERS, "", users)
+
+
+def of(items: collections.Iterable[object], name: str = "user", /) -> list[User | None]:
+    """Return the users that emojis and other things have under a name."""
+    return [item.get(name) for item in items if is_object(item)]

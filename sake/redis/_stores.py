@@ -22,13 +22,8 @@ __all__ = [
     "iter_guild",
     "iter_ids",
     "key_of",
-    "lay_users",
-    "put_user",
-    "put_users",
-    "put_users_of",
     "replace",
     "text",
-    "users_of",
     "write",
 ]
 
@@ -43,16 +38,13 @@ import hikari
 from sake import errors
 
 from . import _ids
-from . import _people
 from . import _scans
 from ._codec import Payload
-from ._codec import is_object
 from ._codec import nested
 from ._draft import Draft
 from ._engine import Engine
 from ._iterators import EntryIterator
 from ._iterators import Window
-from ._kinds import USERS
 from ._kinds import Kind
 from ._kinds import Shape
 
@@ -70,34 +62,6 @@ def replace(draft: Draft, kind: AnyKind, payload: Payload, name: str, guild_key:
     entities = payload.get(name)
     if entities is not None:
         draft.replace_list(kind, str(payload[guild_key]), entities)
-
-
-def lay_users(draft: Draft, users: collections.Iterable[_people.User | None], lifetime: int | None, /) -> None:
-    """Lay users over those that are stored, where the payloads are whole but lack what users have elsewhere."""
-    once = {str(user["id"]): user for user in users if _people.is_whole(user)}
-    draft.patch_all(USERS, "", once, lifetime)
-
-
-def put_user(draft: Draft, user: _people.User | None, /) -> None:
-    """Set a user, where the payload is a whole one."""
-    if _people.is_whole(user):
-        draft.put(USERS, "", str(user["id"]), user)
-
-
-def put_users(draft: Draft, users: collections.Iterable[_people.User | None], /) -> None:
-    """Set a few users, where the payloads are whole ones; one that cannot be used is left out."""
-    _take_each(draft, filter(_people.is_whole, users), lambda user: put_user(draft, user))
-
-
-def put_users_of(draft: Draft, items: collections.Iterable[object], /) -> None:
-    """Set the users of many members, as `put_users` does."""
-    users = {str(user["id"]): user for item in items if is_object(item) and _people.is_whole(user := item.get("user"))}
-    draft.put_all(USERS, "", users)
-
-
-def users_of(items: collections.Iterable[object], name: str = "user", /) -> list[_people.User | None]:
-    """Return the users that emojis and other things have under a name."""
-    return [item.get(name) for item in items if is_object(item)]
 
 
 def as_payload(given: object, /) -> Payload:
@@ -347,19 +311,6 @@ async def clear_channel(engine: Engine, kind: AnyKind, channel_id: hikari.Snowfl
             draft.clear_channel(kind, guild, channel)
 
     await write(engine, describe)
-
-
-def _take_each(
-    draft: Draft,
-    users: collections.Iterable[_people.User],
-    take: collections.Callable[[_people.User], None],
-    /,
-) -> None:
-    for user in users:
-        try:
-            take(user)
-        except Exception as exc:  # noqa: BLE001 - one bad user must not cost what names them
-            draft.refuse(f"user {str(user['id'])!r}", exc)
 
 
 def _iterate(

@@ -82,50 +82,50 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
 
     @on("GUILD_MEMBER_ADD", "GUILD_MEMBER_UPDATE", "GUILD_MEMBER_REMOVE", "GUILD_BAN_ADD", "GUILD_BAN_REMOVE")
     def _plan_user(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
-        _stores.put_user(draft, payload.get("user"))
+        _people.put(draft, payload.get("user"))
 
     @on("VOICE_STATE_UPDATE", "TYPING_START", "MESSAGE_REACTION_ADD")
     def _plan_user_of_member(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
-        _stores.put_user(draft, nested(payload, "member").get("user"))
+        _people.put(draft, nested(payload, "member").get("user"))
 
     @on("GUILD_CREATE", "GUILD_UPDATE", "GUILD_EMOJIS_UPDATE", "GUILD_STICKERS_UPDATE")
     def _plan_thin_users(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         for name in _WITH_THIN_USERS:
-            self._lay_users(draft, _stores.users_of(payload.get(name) or ()))
+            self._lay_users(draft, _people.of(payload.get(name) or ()))
 
     @on("GUILD_CREATE")
     def _plan_users_of_scheduled_events(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
-        _stores.put_users(draft, _stores.users_of(payload.get("guild_scheduled_events") or (), "creator"))
+        _people.put_each(draft, _people.of(payload.get("guild_scheduled_events") or (), "creator"))
 
     @on("GUILD_CREATE", "GUILD_MEMBERS_CHUNK")
     def _plan_users_of_members(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         # After those above: what members carry is all that Discord tells of a user.
-        _stores.put_users_of(draft, payload.get("members") or ())
+        _people.put_all_of(draft, payload.get("members") or ())
 
     @on("MESSAGE_CREATE", "MESSAGE_UPDATE")
     def _plan_users_of_message(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
-        _stores.put_users(draft, _people.in_message(payload))
+        _people.put_each(draft, _people.in_message(payload))
 
     @on("INTERACTION_CREATE")
     def _plan_users_of_interaction(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
-        _stores.put_users(draft, _people.in_interaction(payload))
+        _people.put_each(draft, _people.in_interaction(payload))
 
     @on("INVITE_CREATE")
     def _plan_users_of_invite(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
-        _stores.put_users(draft, _people.in_invite(payload))
+        _people.put_each(draft, _people.in_invite(payload))
 
     @on("INTEGRATION_CREATE", "INTEGRATION_UPDATE")
     def _plan_users_of_integration(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
-        _stores.put_users(draft, (payload.get("user"), nested(payload, "application").get("bot")))
+        _people.put_each(draft, (payload.get("user"), nested(payload, "application").get("bot")))
 
     @on("THREAD_MEMBERS_UPDATE")
     def _plan_users_of_thread(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         added = payload.get("added_members") or ()
-        _stores.put_users(draft, (nested(thread_member, "member").get("user") for thread_member in added))
+        _people.put_each(draft, (nested(thread_member, "member").get("user") for thread_member in added))
 
     @on("GUILD_SCHEDULED_EVENT_CREATE", "GUILD_SCHEDULED_EVENT_UPDATE", "GUILD_SCHEDULED_EVENT_DELETE")
     def _plan_user_of_scheduled_event(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
-        _stores.put_user(draft, payload.get("creator"))
+        _people.put(draft, payload.get("creator"))
 
     @typing_extensions.override
     async def delete_me(self) -> None:
