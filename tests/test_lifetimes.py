@@ -196,6 +196,7 @@ async def test_payloads_are_stored_with_the_functions_that_were_given(
     await cache.flush()
     feed("MESSAGE_UPDATE", {"id": "6", "content": "two"})
     assert (await cache.get_message(6)).content == "two"
+    await cache.flush()
     assert _unpack(await raw.get("message:6")) == {**message, "content": "two"}
     assert cache.load(cache.dump({"a": []})) == {"a": []}
     guild = samples.whole_guild()

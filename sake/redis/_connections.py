@@ -267,6 +267,8 @@ class Database:
                         with contextlib.suppress(redis.ConnectionError):
                             return await self._exchange(self._idle.pop(), data, replies, patience)
 
+                    if self._revive is not None:
+                        await self._revive()
                     return await self._exchange(self._pool.make_connection(), data, replies, patience)
         except TimeoutError as exc:
             await self._drop_idle()
