@@ -132,6 +132,21 @@ class BatchWriter:
                 with contextlib.suppress(asyncio.CancelledError):
                     await sending
 
+    async def make_room(self, removals: Delta, /) -> None:
+        """Write what only removes, command by command: a server that is full takes no transaction at all.
+
+        Raises
+        ------
+        sake.errors.BackendError
+            If the server is away or does not take it.
+        """
+        for index, plan in self._plan([removals]).items():
+            database = self._connections.database(index)
+            await breathe(plan.pack(has_msetex=False))
+            for (_, *commands, _), about in plan.packed:
+                answers = await database.exchange(commands, len(about))
+                _check(database, (complaint for answer in answers for complaint in _complaints(answer)))
+
     async def _prepare(
         self, deltas: collections.Iterable[Delta], before: collections.Mapping[int, Plan], /
     ) -> dict[int, Plan]:

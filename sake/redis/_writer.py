@@ -368,7 +368,8 @@ class Writer:
             return False
 
         with contextlib.suppress(errors.BackendError):
-            await self._batches.write(removals, [])
+            for removal in removals:
+                await self._batches.make_room(removal)
 
         return True
 
