@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Deltas on their way to the server: what is sent, and what the server says to it."""
+"""Deltas on their way to the server: carries the steps of plans out, and hears what the server says to them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import re
 import time
 import typing
 import uuid
@@ -17,36 +16,25 @@ from collections import abc as collections
 
 from sake import errors
 
-from . import _transaction
+from . import _ids
 from . import _wire
-from ._codec import Codec
 from ._connections import Connections
 from ._connections import Database
 from ._connections import ReplyError
 from ._delta import Delta
-from ._keys import Keys
+from ._facts import Facts
 from ._kinds import Kind
-from ._kinds import Shape
-from ._plan import Place
+from ._plan import Ask
 from ._plan import Plan
+from ._plan import Send
 from ._plan import Share
-from ._statistics import Statistics
+from ._setup import Setup
+from ._transaction import Packed
+from ._transaction import Scope
 
 AnyKind = Kind[typing.Any]
 
 _LOGGER: typing.Final = logging.getLogger("sake.redis")
-
-_TRANSACTION_ENTRIES: typing.Final = 2_000
-"""What is too large for one transaction, after an outage say, is cut between guilds at about so many entries."""
-
-_TRANSACTION_BYTES: typing.Final = 1_048_576
-"""The same for the bytes of the entries."""
-
-_STAGED_BYTES: typing.Final = 2_097_152
-"""A list of one kind in one guild that takes more than this is sent ahead of the transaction that puts it in place."""
-
-_PART_BYTES: typing.Final = 262_144
-"""What is sent ahead of a transaction is sent in parts of about this size."""
 
 _BREATH_SECONDS: typing.Final = 0.003
 """After working for so long, other tasks get their turn."""
@@ -54,48 +42,28 @@ _BREATH_SECONDS: typing.Final = 0.003
 _STEPS: typing.Final = 500
 """How many guilds are looked at between two looks at the clock."""
 
-_GUILD: typing.Final = re.compile(rb"[0-9]{1,20}")
-"""What is an id among what is stored, which others may have written."""
-
-_STAGING_LIFETIME: typing.Final = 600_000
-"""Milliseconds after which the server drops a staging key whose writer died."""
-
 
 class BatchWriter:
-    """Writes deltas; see [Writer][sake.redis._writer.Writer] for the parameters, and `packer` packs entries."""
+    """Writes deltas.
 
-    __slots__ = (
-        "_codec",
-        "_connections",
-        "_keys",
-        "_layout",
-        "_lifetimes",
-        "_packer",
-        "_prepared",
-        "_statistics",
-        "_token",
-    )
+    Parameters
+    ----------
+    connections
+        Where to.
+    setup
+        How the client is set up.
+    facts
+        What the server is known to have of guilds.
+    """
 
-    def __init__(
-        self,
-        connections: Connections,
-        layout: collections.Mapping[AnyKind, int],
-        keys: Keys,
-        codec: Codec,
-        packer: _wire.Packer,
-        lifetimes: collections.Mapping[AnyKind, int],
-        statistics: Statistics,
-    ) -> None:
-        self._codec = codec
+    __slots__ = ("_connections", "_facts", "_prepared", "_setup", "_token")
+
+    def __init__(self, connections: Connections, setup: Setup, facts: Facts, /) -> None:
         self._connections = connections
-        self._keys = keys
-        self._layout = layout
-        self._lifetimes = lifetimes
-        self._packer = packer
-        self._prepared: tuple[list[Delta], dict[int, Plan]] | None = None
-        self._statistics = statistics
+        self._facts = facts
+        self._prepared: tuple[list[Delta], dict[int, _Course]] | None = None
+        self._setup = setup
         self._token = uuid.uuid4().hex[:8]
-        """Begins what this writer stages: another one must not write into the same key."""
 
     async def write(self, deltas: list[Delta], following: list[Delta], /) -> None:
         """Write deltas in the order they came, each in a transaction of its own. Only the first may have departures.
@@ -107,21 +75,33 @@ class BatchWriter:
         sake.errors.BackendError
             If the server is away or says that it cannot write now.
         """
+        try:
+            await self._write(deltas, following)
+            if packed := self._facts.remove():
+                await self._send(self._connections.database(self._setup.reference), packed)
+                self._facts.removed()
+        except BaseException:
+            # Nobody knows what of it has come through, nor what the server forgot meanwhile.
+            self._facts.forget()
+            raise
+
+    async def _write(self, deltas: list[Delta], following: list[Delta], /) -> None:
         prepared, self._prepared = self._prepared, None
         if prepared is not None and prepared[0] is deltas:
-            plans = prepared[1]
+            courses = prepared[1]
         else:
             if deltas[0].departures:
                 await self._depart(deltas[0])
-            plans = await self._prepare(deltas, {})
+            courses = await self._prepare(deltas, {})
 
-        sending = _gather({index: self._write(index, plan) for index, plan in plans.items()})
+        await self._write_facts(deltas)
+        sending = _gather({index: course.finish() for index, course in courses.items()})
         try:
-            if following and not following[0].departures and all(plan.is_small for plan in plans.values()):
+            if following and not following[0].departures and all(course.plan.is_small for course in courses.values()):
                 # What is sent first reaches the server first.
                 await asyncio.sleep(0)
                 try:
-                    self._prepared = following, await self._prepare(following, plans)
+                    self._prepared = following, await self._prepare(following, courses)
                 except Exception as exc:
                     # It goes wrong again when it is their turn.
                     _LOGGER.debug("What follows cannot be prepared ahead: %s", exc, exc_info=exc)
@@ -132,6 +112,9 @@ class BatchWriter:
                 with contextlib.suppress(asyncio.CancelledError):
                     await sending
 
+        gone = itertools.chain.from_iterable(course.gone for course in courses.values())
+        self._facts.discard(deltas, gone)
+
     async def make_room(self, removals: Delta, /) -> None:
         """Write what only removes, command by command: a server that is full takes no transaction at all.
 
@@ -141,26 +124,23 @@ class BatchWriter:
             If the server is away or does not take it.
         """
         for index, plan in self._plan([removals]).items():
-            database = self._connections.database(index)
-            await breathe(plan.pack(has_msetex=False))
-            for (_, *commands, _), about in plan.packed:
-                answers = await database.exchange(commands, len(about))
-                _check(database, (complaint for answer in answers for complaint in _complaints(answer)))
+            course = _Course(self, self._connections.database(index), plan, None, has_msetex=False)
+            await course.prepare()
+            for packed in course.packed():
+                commands = packed.commands[1:-1] if packed.is_transaction else packed.commands
+                answers = await course.database.exchange(commands, len(packed.about))
+                _check(course.database, (complaint for answer in answers for complaint in _complaints(answer)))
 
     async def _prepare(
-        self, deltas: collections.Iterable[Delta], before: collections.Mapping[int, Plan], /
-    ) -> dict[int, Plan]:
-        plans = self._plan(deltas)
-        preparing = {index: self._prepare_plan(index, plan, before.get(index)) for index, plan in plans.items()}
-        _check_results(await _gather(preparing))
-        return plans
-
-    async def _prepare_plan(self, index: int, plan: Plan, before: Plan | None, /) -> None:
-        database = self._connections.database(index)
-        if reads := plan.reads():
-            plan.learn(await self._ask(database, reads), before)
-        if plan.is_small:
-            await breathe(plan.pack(has_msetex=await database.has_msetex()))
+        self, deltas: collections.Iterable[Delta], before: collections.Mapping[int, _Course], /
+    ) -> dict[int, _Course]:
+        courses: dict[int, _Course] = {}
+        for index, plan in self._plan(deltas).items():
+            database = self._connections.database(index)
+            previous = before[index].plan if index in before else None
+            courses[index] = _Course(self, database, plan, previous, has_msetex=await database.has_msetex())
+        _check_results(await _gather({index: course.prepare() for index, course in courses.items()}))
+        return courses
 
     def _plan(self, deltas: collections.Iterable[Delta], /) -> dict[int, Plan]:
         plans: dict[int, Plan] = {}
@@ -169,147 +149,123 @@ class BatchWriter:
             elapsed = max(int((now - delta.since) * 1_000), 0) if delta.since < now else 0
             shares: dict[int, Share] = {}
             for kind, guilds in delta.kinds.items():
-                index = self._layout[kind]
+                index = self._setup.layout[kind]
                 if index not in shares:
                     shares[index] = Share(delta, elapsed)
                 shares[index].places += [(kind, guild, changes) for guild, changes in guilds.items()]
             for index, share in shares.items():
                 if index not in plans:
-                    plans[index] = Plan(self._keys, self._codec, self._packer, self._lifetimes, self._statistics)
+                    plans[index] = Plan(self._setup, self._token)
                 plans[index].add(share)
 
         return plans
 
     async def _depart(self, delta: Delta, /) -> None:
-        for kind, index in self._layout.items():
-            if kind.in_guild:
-                command = _wire.pack("SMEMBERS", self._keys.guilds(kind.name))
-            elif kind.keyed_by_guild:
-                command = _wire.pack("SMEMBERS" if kind.shape is Shape.SET else "HKEYS", self._keys.whole(kind.name))
-            else:
-                continue
-
-            (stored,) = await self._ask(self._connections.database(index), [command])
-            await breathe(_depart(delta, kind, stored))
-
+        database = self._connections.database(self._setup.reference)
+        key = self._setup.keys.guilds()
+        (stored,) = await self.ask(database, [(self._setup.keys.slot_of(key), _wire.pack("SMEMBERS", key))])
+        await breathe(_depart(delta, [kind for kind in self._setup.layout if kind.in_guild], stored))
         delta.departures.clear()
 
-    async def _write(self, index: int, plan: Plan, /) -> None:
-        database = self._connections.database(index)
-        if plan.is_small:
-            await self._send(database, *plan.packed)
-            return
+    async def _write_facts(self, deltas: list[Delta], /) -> None:
+        packed, written = self._facts.write(deltas)
+        if packed:
+            await self._send(self._connections.database(self._setup.reference), packed)
+            written()
 
-        for share in plan.shares:
-            await self._write_large(database, plan, share)
-
-    async def _write_large(self, database: Database, plan: Plan, share: Share, /) -> None:
-        large = _LargeWrite(self._keys, has_msetex=await database.has_msetex())
-        for group in plan.by_guild(share):
-            following: list[collections.Iterator[Place]] = []
-            for place in group:
-                pieces = _pieces(place)
-                await self._add(database, large, plan.settle(next(pieces), share.elapsed))
-                following.append(pieces)
-            await self._send_large(database, large, share)
-            for place in itertools.chain.from_iterable(following):
-                await self._add(database, large, plan.settle(place, share.elapsed))
-                await self._send_large(database, large, share)
-
-        await self._send_large(database, large, share, is_last=True)
-
-    async def _send_large(
-        self, database: Database, large: _LargeWrite, share: Share, /, *, is_last: bool = False
-    ) -> None:
-        if is_last or large.is_full:
-            transaction, scopes = large.take()
-            await self._send(database, transaction.finish())
+    async def send(self, database: Database, send: Send, /) -> list[str]:
+        """Carry a step out, and return the ids that went for good with it."""
+        gone = await self._send(database, send.packed)
+        for delta, scope in send.done:
             # What the server has need not be sent again if the rest fails.
-            for scope in scopes:
-                share.delta.written(scope.kind, scope.guild, scope.changes)
+            delta.written(scope.kind, scope.guild, scope.changes)
+        return gone
 
-    async def _add(self, database: Database, large: _LargeWrite, scope: _transaction.Scope, /) -> None:
-        size = scope.size()
-        if (
-            size > _STAGED_BYTES
-            and scope.kind.shape is Shape.GUILD_HASH
-            and scope.kind.channel_of is None
-            and scope.changes.cleared
-        ):
-            large.transaction.add_staged(scope, await self._stage(database, scope))
-        else:
-            large.transaction.add(scope)
-            large.size += size
-        large.scopes.append(scope)
-
-    async def _stage(self, database: Database, scope: _transaction.Scope, /) -> str:
-        staging = f"{self._keys.in_guild(scope.kind.name, scope.guild)}:staging:{self._token}"
-        await self._ask(database, [_wire.pack("UNLINK", staging)])
-        for part in _parts(scope.puts):
-            store = _wire.pack("HSET", staging, entries=part.values())
-            await self._ask(database, [store, _wire.pack("PEXPIRE", staging, _STAGING_LIFETIME)])
-
-        return staging
-
-    async def _send(self, database: Database, *transactions: _transaction.Packed) -> None:
-        sent = [(commands, about) for commands, about in transactions if about]
+    async def _send(self, database: Database, sent: list[Packed], /) -> list[str]:
         if not sent:
-            return
+            return []
 
-        commands = list(itertools.chain.from_iterable(commands for commands, _ in sent))
-        answers = iter(await database.exchange(commands, sum(len(about) + 2 for _, about in sent)))
-        complaints: list[tuple[_transaction.Scope | str, ReplyError]] = []
-        for _, about in sent:
-            complaints += _find_complaints(database, about, list(itertools.islice(answers, len(about) + 2)))
+        commands = list(itertools.chain.from_iterable(packed.commands for packed in sent))
+        answers = iter(await database.exchange(commands, sum(packed.replies for packed in sent)))
+        complaints: list[tuple[Scope | str, ReplyError]] = []
+        told: list[str] = []
+        for packed in sent:
+            results = _results(database, packed, list(itertools.islice(answers, packed.replies)))
+            for what, answer in results:
+                complaints += [(what, complaint) for complaint in _complaints(answer)]
+                told += _told(answer)
+        _check(database, (complaint for _, complaint in complaints))
 
         for what, complaint in complaints:
-            self._statistics.skipped += 1
+            self._setup.statistics.skipped += 1
             _LOGGER.error("Changes of %s cannot be written and are skipped: %s", what, complaint)
+        return told
 
-    async def _ask(self, database: Database, commands: list[bytes], /) -> list[typing.Any]:
-        answers = await database.exchange(commands, len(commands))
+    async def ask(self, database: Database, commands: list[tuple[int, bytes]], /) -> list[typing.Any]:
+        """Carry a step out, and return what is answered."""
+        answers = await database.exchange([command for _, command in commands], len(commands))
         _check(database, answers)
         return [() if isinstance(answer, ReplyError) else answer for answer in answers]
 
 
-class _LargeWrite:
-    """What is written in several transactions, and what the next one of them has so far."""
+class _Course:
+    """The steps of one plan, as they are carried out."""
 
-    __slots__ = ("_has_msetex", "_keys", "scopes", "size", "transaction")
+    __slots__ = ("_next", "_steps", "_writer", "database", "gone", "plan")
 
-    def __init__(self, keys: Keys, /, *, has_msetex: bool) -> None:
-        self._has_msetex = has_msetex
-        self._keys = keys
-        self.scopes: list[_transaction.Scope] = []
-        self.size = 0
-        self.transaction = _transaction.Transaction(keys, has_msetex=has_msetex)
+    def __init__(
+        self, writer: BatchWriter, database: Database, plan: Plan, before: Plan | None, /, *, has_msetex: bool
+    ) -> None:
+        self._next: Send | None = None
+        self._steps = plan.steps(before, has_msetex=has_msetex)
+        self._writer = writer
+        self.database: typing.Final = database
+        self.gone: list[str] = []
+        """Ids of entities that went for good."""
+        self.plan: typing.Final = plan
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the next transaction is to be sent."""
-        return self.transaction.entries > _TRANSACTION_ENTRIES or self.size > _TRANSACTION_BYTES
+    async def prepare(self) -> None:
+        """Carry out all that comes before anything is sent which others see."""
+        await self._go_on(None)
 
-    def take(self) -> tuple[_transaction.Transaction, list[_transaction.Scope]]:
-        """Return the next transaction and begin another one."""
-        taken = self.transaction, self.scopes
-        self.transaction = _transaction.Transaction(self._keys, has_msetex=self._has_msetex)
-        self.scopes, self.size = [], 0
-        return taken
+    async def finish(self) -> None:
+        """Carry out the rest."""
+        while self._next is not None:
+            self.gone += await self._writer.send(self.database, self._next)
+            await self._go_on(None)
+
+    def packed(self) -> list[Packed]:
+        """Return what is to be sent next."""
+        return [] if self._next is None else self._next.packed
+
+    async def _go_on(self, answers: typing.Any, /) -> None:
+        until = time.monotonic() + _BREATH_SECONDS
+        self._next = None
+        while True:
+            try:
+                step = self._steps.send(answers)
+            except StopIteration:
+                return
+
+            answers = None
+            if isinstance(step, Send):
+                self._next = step
+                return
+            if isinstance(step, Ask):
+                answers = await self._writer.ask(self.database, step.commands)
+            elif time.monotonic() > until:
+                await asyncio.sleep(0)
+                until = time.monotonic() + _BREATH_SECONDS
 
 
-def _pieces(place: Place, /) -> collections.Iterator[Place]:
-    kind, guild, changes = place
-    for piece in changes.pieces():
-        yield kind, guild, piece
-
-
-def _depart(delta: Delta, kind: AnyKind, stored: collections.Iterable[bytes], /) -> collections.Iterator[None]:
-    for number, guild in enumerate(member.decode() for member in stored if _GUILD.fullmatch(member)):
+def _depart(
+    delta: Delta, kinds: collections.Sequence[AnyKind], stored: collections.Iterable[bytes], /
+) -> collections.Iterator[None]:
+    for number, guild in enumerate(filter(None, map(_ids.stored_snowflake, stored))):
         if any(departure.covers(guild) for departure in delta.departures):
-            if kind.in_guild:
+            delta.leave(guild)
+            for kind in kinds:
                 delta.changes(kind, guild).depart()
-            else:
-                delta.changes(kind, "").depart_one(guild)
         if number % _STEPS == 0:
             yield
 
@@ -337,18 +293,20 @@ async def breathe(steps: collections.Iterator[None], /) -> None:
             until = time.monotonic() + _BREATH_SECONDS
 
 
-def _find_complaints(
-    database: Database, about: list[_transaction.Scope | str], answers: list[typing.Any], /
-) -> list[tuple[_transaction.Scope | str, ReplyError]]:
-    queued, results = answers[1:-1], answers[-1]
-    if isinstance(results, ReplyError):
-        _check(database, [*queued, results])
-        refused = [pair for pair in zip(about, queued, strict=True) if isinstance(pair[1], ReplyError)]
-        return refused or [("a whole batch", results)]
+def _results(
+    database: Database, packed: Packed, answers: list[typing.Any], /
+) -> collections.Iterable[tuple[Scope | str, typing.Any]]:
+    """Return what each command is about, and what it was answered."""
+    if not packed.is_transaction:
+        return zip(packed.about, answers, strict=True)
 
-    complaints = [(what, text) for what, answer in zip(about, results, strict=True) for text in _complaints(answer)]
-    _check(database, (complaint for _, complaint in complaints))
-    return complaints
+    queued, results = answers[1:-1], answers[-1]
+    if not isinstance(results, ReplyError):
+        return zip(packed.about, results, strict=True)
+
+    _check(database, [*queued, results])
+    refused = [pair for pair in zip(packed.about, queued, strict=True) if isinstance(pair[1], ReplyError)]
+    return refused or [("a whole batch", results)]
 
 
 def _complaints(answer: typing.Any, /) -> list[ReplyError]:
@@ -356,28 +314,20 @@ def _complaints(answer: typing.Any, /) -> list[ReplyError]:
         return [answer]
 
     # A script answers with what went wrong.
-    texts = typing.cast("list[bytes]", answer) if isinstance(answer, list) else []
+    texts = typing.cast("list[list[bytes]]", answer)[0] if isinstance(answer, list) else []
     return [ReplyError(text.decode(errors="replace")) for text in texts]
+
+
+def _told(answer: typing.Any, /) -> list[str]:
+    """Return the ids that a script was asked for."""
+    texts = typing.cast("list[list[bytes]]", answer)[1] if isinstance(answer, list) else []
+    return [text.decode("ascii", "replace") for text in texts]
 
 
 def _check(database: Database, answers: collections.Iterable[typing.Any], /) -> None:
     for answer in answers:
         if isinstance(answer, ReplyError) and answer.is_temporary:
             raise _as_backend_error(database, answer)
-
-
-def _parts(puts: dict[str, bytes], /) -> collections.Iterator[dict[str, bytes]]:
-    part: dict[str, bytes] = {}
-    size = 0
-    for entity, entry in puts.items():
-        part[entity] = entry
-        size += len(entry)
-        if size > _PART_BYTES:
-            yield part
-            part, size = {}, 0
-
-    if part:
-        yield part
 
 
 def _as_backend_error(database: Database, answer: ReplyError, /) -> errors.BackendError:

@@ -9,6 +9,7 @@ import enum
 import typing
 from collections import abc as collections
 
+from ._kinds import Kind
 from ._wire import data_of
 
 ENTRY_COST: typing.Final = 200
@@ -75,10 +76,12 @@ class Changes:
     The order of effect is: `cleared`, then `cleared_channels`, then `entries`.
     """
 
-    __slots__ = ("channels", "cleared", "cleared_channels", "delays", "entries", "lifetimes", "unpacked")
+    __slots__ = ("channels", "cleared", "cleared_channels", "delays", "entries", "for_good", "lifetimes", "unpacked")
 
     def __init__(self) -> None:
         self.cleared: bool = False
+        self.for_good: bool = False
+        """Whether what is cleared is gone from Discord as well, so that nothing needs to know its guild any more."""
         self.cleared_channels: set[str] = set()
         self.entries: dict[str, Entry] = {}
         """Entity id → what becomes of it."""
@@ -136,13 +139,25 @@ class Changes:
         if piece:
             yield self.only(piece)
 
+    def has_puts(self) -> bool:
+        """Return whether anything is set."""
+        return len(self.entries) > len(self.unpacked) or any(self.entries[entity] for entity in self.unpacked)
+
+    def ids(self, kind: Kind[typing.Any], /) -> collections.Iterator[str]:
+        """Return the ids by which what is set is looked up alone: its own, and those of channels."""
+        if kind.owned:
+            yield from (entity for entity, entry in self.entries.items() if entry is not None)
+        if kind.channel_of is not None:
+            yield from (channel for channel in self.channels.values() if channel is not None)
+
     def size(self) -> int:
         """Return about how many bytes the entries take."""
         return sum(map(size_of, self.entries.values()))
 
-    def clear(self) -> None:
+    def clear(self, *, for_good: bool = False) -> None:
         """Forget all that was said before: everything stored goes."""
         self.cleared = True
+        self.for_good = self.for_good or for_good
         self.cleared_channels.clear()
         self.entries.clear()
         self.channels.clear()
@@ -197,27 +212,16 @@ class Changes:
 
     def depart(self) -> None:
         """Let everything stored be gone before the first of these changes."""
-        self.cleared = True
+        self.cleared = self.for_good = True
         for entity in self.unpacked:
             entry = self.entries[entity]
             if isinstance(entry, Patch) and entry.base is UNKNOWN:
                 self.entries[entity] = entry._replace(base=None)
 
-    def depart_one(self, entity: str, /) -> None:
-        """Let one stored entity be gone before the first of these changes."""
-        entry = self.entries.get(entity, UNTOUCHED)
-        if not isinstance(entry, Patch):
-            if entry is UNTOUCHED:
-                self.drop(entity)
-        elif entry.base is UNKNOWN and entry.otherwise is None:
-            self.drop(entity)
-        elif entry.base is UNKNOWN:
-            self.entries[entity] = entry._replace(base=None)
-
     def then(self, later: Changes, delay: int = 0, /) -> None:
         """Add the effect of `later`, which came after this, by `delay` milliseconds where lifetimes are concerned."""
         if later.cleared:
-            self.clear()
+            self.clear(for_good=later.for_good)
 
         for channel in later.cleared_channels:
             self.clear_channel(channel)

@@ -36,7 +36,9 @@ from ._lifecycle import LifeCycle
 from ._settings import at_least
 from ._settings import to_app
 from ._settings import warn_of_missing_intents
+from ._setup import Setup
 from ._statistics import Statistics
+from ._wire import Packer
 
 if typing.TYPE_CHECKING:
     import types
@@ -101,9 +103,9 @@ class ResourceClient(abc.Resource):
     database : int | None
         One database for all resources, in place of one for each. Recommended, since then all effects of an event become
         visible at once. A database in the address means the same.
-    namespace : str | None
+    namespace : str
         Begins the name of every key, so that several bots can share a database. At most 64 ASCII letters, digits, `_`,
-        `.`, `-`, and none of the names with which keys begin that have no namespace, such as `user` or `invite`.
+        `.`, `-`.
     backlog_limit : int
         About how many bytes of memory may be taken by changes that wait for a server that is away. When it is
         passed, the oldest entries are dropped, which is logged and counted in `statistics`. 256 MiB unless given.
@@ -157,7 +159,7 @@ class ResourceClient(abc.Resource):
         dumps: collections.Callable[[dict[str, typing.Any]], bytes] = orjson.dumps,
         loads: collections.Callable[[bytes], dict[str, typing.Any]] = orjson.loads,
         database: int | None = None,
-        namespace: str | None = None,
+        namespace: str = "sake",
         backlog_limit: int = _DEFAULT_BACKLOG_LIMIT,
         connection_options: collections.Mapping[str, typing.Any] | None = None,
         read_timeout: float = _DEFAULT_READ_TIMEOUT,
@@ -180,7 +182,7 @@ class ResourceClient(abc.Resource):
         )
         self._event_manager = event_manager
         self._index_overrides: dict[ResourceIndex, int] = {}
-        self._keys = Keys(check_namespace(namespace, _kinds.NAMES))
+        self._keys = Keys(check_namespace(namespace))
         self._lifetimes: dict[AnyKind, int] = {}
         self._life_cycle = LifeCycle(type(self).__name__, self._begin, self._end)
         self._max_connections = at_least(1, max_connections_per_db, "max_connections_per_db")
@@ -231,10 +233,11 @@ class ResourceClient(abc.Resource):
 
     def all_indexes(self) -> collections.MutableSet[ResourceIndex | int]:
         """Return the databases that this cache uses, overrides included."""
-        if self._database is not None:
-            return {self._index_overrides.get(kind.index, self._database) for kind in self._all_kinds()}
-
-        return {self._index_overrides.get(kind.index, kind.index) for kind in self._all_kinds()}
+        kinds = self._all_kinds()
+        indexes = {kind.index for kind in kinds}
+        if any(kind.in_guild for kind in kinds):
+            indexes.add(ResourceIndex.REFERENCE)
+        return {self._database_of(index) for index in indexes}
 
     @property
     def app(self) -> hikari.RESTAware:
@@ -387,7 +390,7 @@ class ResourceClient(abc.Resource):
         parts = [
             f"{type(self).__name__} at {_connections.hide_password(self._given_address)}",
             f"database{'s' if ',' in databases else ''} {databases}",
-            *([f"namespace {self._keys.prefix[:-1]}"] if self._keys.prefix else []),
+            f"namespace {self._keys.prefix[:-1]}",
             "open" if self.is_alive else "closed",
         ]
         return f"<{', '.join(parts)}>"
@@ -473,14 +476,18 @@ class ResourceClient(abc.Resource):
                 options=self._connection_options,
                 revive=None if server is None else server.ensure_running,
             ),
-            layout={kind: self._database_of(kind) for kind in kinds},
-            keys=self._keys,
-            codec=self._codec,
-            lifetimes=self._lifetimes,
-            backlog_limit=self._backlog_limit,
-            read_timeout=self._read_timeout,
+            setup=Setup(
+                backlog_limit=self._backlog_limit,
+                codec=self._codec,
+                keys=self._keys,
+                layout={kind: self._database_of(kind.index) for kind in kinds},
+                lifetimes=self._lifetimes,
+                packer=Packer(self._keys, self._codec.dumps),
+                read_timeout=self._read_timeout,
+                reference=self._database_of(ResourceIndex.REFERENCE),
+                statistics=self._statistics,
+            ),
             factory=self._app.entity_factory,
-            statistics=self._statistics,
             server=server,
             on_given_up=self._given_up,
         )
@@ -490,9 +497,8 @@ class ResourceClient(abc.Resource):
         # Its own method, asked of its bases.
         return list(dict.fromkeys(kind for base in bases for kind in base._kinds()))  # noqa: SLF001
 
-    def _database_of(self, kind: AnyKind, /) -> int:
-        default = kind.index if self._database is None else self._database
-        return int(self._index_overrides.get(kind.index, default))
+    def _database_of(self, index: ResourceIndex, /) -> int:
+        return int(self._index_overrides.get(index, index if self._database is None else self._database))
 
     def _lifetime_of(self, kind: AnyKind, /) -> int:
         own = self._config.get(f"expire_{kind.name}")
@@ -526,9 +532,9 @@ class ResourceClient(abc.Resource):
         await self.close()
 
     def _lay_users(self, draft: Draft, users: collections.Iterable[_people.User | None], /) -> None:
-        if _kinds.USERS in self._engine().layout:
+        if _kinds.USERS in self._engine().setup.layout:
             _people.lay(draft, users, self._lifetimes[_kinds.USERS])
 
     def _put_users(self, draft: Draft, users: collections.Iterable[_people.User | None], /) -> None:
-        if _kinds.USERS in self._engine().layout:
+        if _kinds.USERS in self._engine().setup.layout:
             _people.put_each(draft, users)

@@ -19,21 +19,19 @@ from ._changes import Lookup
 from ._changes import Patch
 from ._changes import size_of
 from ._kinds import COMPLETE_MEMBER_LISTS
-from ._kinds import GUILDS
 from ._kinds import MEMBERS
 from ._kinds import STALE_GUILDS
 from ._kinds import Kind
-from ._kinds import Shape
-from ._wire import MARK
 from ._wire import data_of
+from ._wire import mark
 
 AnyKind = Kind[typing.Any]
 
 NEVER: typing.Final = math.inf
 """When the first change of a delta came that has none."""
 
-_OWNER_COST: typing.Final = 150
-"""About what Python spends on an owner."""
+_FACT_COST: typing.Final = 150
+"""About what Python spends on a fact."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class Departure:
 class Delta:
     """What a run of events changes. Later changes of an entity replace earlier ones."""
 
-    __slots__ = ("departures", "is_alone", "kinds", "owners", "parts", "since", "size")
+    __slots__ = ("departures", "facts", "is_alone", "kinds", "left", "parts", "since", "size", "useless")
 
     def __init__(self) -> None:
         self.departures: list[Departure] = []
@@ -61,17 +59,21 @@ class Delta:
         """Whether it is written by itself, since something that was written with it went wrong."""
         self.kinds: dict[AnyKind, dict[str, Changes]] = {}
         """Kind → guild id ("" where the kind has none) → changes."""
-        self.owners: dict[tuple[AnyKind, str], str] = {}
-        """(kind, entity id) → guild id, of the entities of owned kinds that are set here."""
+        self.facts: dict[str, str] = {}
+        """Id → guild id, of what is set here and looked up by its id alone, and of channels that something is in."""
+        self.left: set[str] = set()
+        """Ids of guilds that the bot left."""
         self.parts: int = 1
         """How many deltas this one is made of."""
         self.size: int = 0
         """About how many bytes of memory this takes."""
         self.since: float = NEVER
         """When the first change came, by the event loop's clock."""
+        self.useless: dict[str, None] = {}
+        """Ids whose facts are of no use any more, since what they belonged to is gone from Discord."""
 
     def __bool__(self) -> bool:
-        return bool(self.kinds or self.departures)
+        return bool(self.kinds or self.departures or self.left)
 
     def changes(self, kind: AnyKind, guild: str, /) -> Changes:
         """Return the changes of one kind in one guild, to be added to."""
@@ -95,8 +97,9 @@ class Delta:
         self.size += len(entry) + ENTRY_COST
         if kind.channel_of is not None:
             changes.channels[entity] = channel
+            self._learn(channel, guild)
         if kind.owned:
-            self._own(kind, guild, entity)
+            self._learn(entity, guild)
         if changes.unpacked:
             changes.unpacked.pop(entity, None)
         if changes.delays:
@@ -113,18 +116,21 @@ class Delta:
         entries: dict[str, bytes],
         channels: dict[str, str | None] | None,
         alone: bool,
+        for_good: bool,
         /,
     ) -> None:
-        """Set entities; if `alone`, drop all others of the kind in the guild."""
+        """Set entities; if `alone`, drop all others of the kind in the guild, which may be gone for good."""
         changes = self.changes(kind, guild)
         if alone:
-            changes.clear()
+            changes.clear(for_good=for_good)
         changes.take(entries)
         if channels is not None:
             changes.channels.update(channels)
+            for channel in set(channels.values()):
+                self._learn(channel, guild)
         self.size += sum(map(len, entries.values())) + ENTRY_COST * len(entries)
         for entity in entries if kind.owned else ():
-            self._own(kind, guild, entity)
+            self._learn(entity, guild)
 
     def patch(
         self, kind: AnyKind, guild: str, entity: str, patch: Patch, channel: str | None, lifetime: int | None, /
@@ -135,22 +141,30 @@ class Delta:
         self.size += ENTRY_COST + size_of(patch)
         if channel is not None:
             changes.channels[entity] = channel
+            self._learn(channel, guild)
         if kind.owned:
-            self._own(kind, guild, entity)
+            self._learn(entity, guild)
         if lifetime is not None and entity in changes.entries:
             changes.lifetimes[entity] = lifetime
             changes.delays.pop(entity, None)
 
-    def drop(self, kind: AnyKind, guild: str, entity: str, /) -> None:
-        """Delete one entity."""
+    def drop(self, kind: AnyKind, guild: str, entity: str, for_good: bool = False, /) -> None:
+        """Delete one entity, which may be gone for good."""
         self.changes(kind, guild).drop(entity)
         self.size += ENTRY_COST
-        if kind.owned:
-            self.owners.pop((kind, entity), None)
+        # The oldest channels, and the role that everybody has, share the id of their guild.
+        if for_good and kind.owned and entity != guild:
+            self.facts.pop(entity, None)
+            self.useless[entity] = None
 
-    def clear(self, kind: AnyKind, guild: str, /) -> None:
-        """Delete all entities of a kind in a guild."""
-        self.changes(kind, guild).clear()
+    def clear(self, kind: AnyKind, guild: str, for_good: bool = False, /) -> None:
+        """Delete all entities of a kind in a guild, which may be gone for good."""
+        self.changes(kind, guild).clear(for_good=for_good)
+
+    def leave(self, guild: str, /) -> None:
+        """Take note that the bot left a guild."""
+        self.left.add(guild)
+        self.size += ENTRY_COST
 
     def clear_channel(self, kind: AnyKind, guild: str, channel: str, /) -> None:
         """Delete all entities of a kind that are in one channel of a guild."""
@@ -205,10 +219,20 @@ class Delta:
             for guild, changes in scopes.items():
                 self.changes(kind, guild).then(changes, delay if kind.lifetime is not None else 0)
 
-        self.owners.update(later.owners)
+        for known, news in ((self.facts, later.useless), (self.useless, later.facts)):
+            for entity in news if known else ():
+                known.pop(entity, None)
+        self.facts.update(later.facts)
+        self.left |= later.left
         self.parts += later.parts
         self.size += later.size
         self.since = min(self.since, later.since)
+        self.useless.update(later.useless)
+
+    def left_for_good(self) -> set[str]:
+        """Return the ids of the guilds that the bot left and has not come back to."""
+        set_since = {guild for scopes in self.kinds.values() for guild, changes in scopes.items() if changes.has_puts()}
+        return self.left - set_since
 
     def split(self) -> collections.Iterator[Delta]:
         """Cut this into deltas of one kind in one guild each, which are written alone."""
@@ -222,9 +246,11 @@ class Delta:
                 pieces.append(piece)
 
         for piece in pieces:
-            piece.is_alone, piece.parts, piece.since = True, 0, self.since
+            piece.facts, piece.is_alone, piece.parts, piece.since = dict(self.facts), True, 0, self.since
             piece.measure()
-        pieces[-1].parts = self.parts
+        if not pieces:
+            pieces.append(Delta())
+        pieces[-1].left, pieces[-1].parts, pieces[-1].useless = self.left_for_good(), self.parts, self.useless
         yield from pieces
 
     def removals(self) -> Delta:
@@ -254,28 +280,28 @@ class Delta:
         if known is changes or not (known.entries or known.cleared or known.cleared_channels):
             del self.kinds[kind][guild]
 
-    def _own(self, kind: AnyKind, guild: str, entity: str, /) -> None:
-        self.owners[kind, entity] = guild
-        self.size += _OWNER_COST
+    def _learn(self, entity: str | None, guild: str, /) -> None:
+        if entity is None or not guild:
+            return
+
+        self.facts[entity] = guild
+        self.size += _FACT_COST
+        if self.useless:
+            self.useless.pop(entity, None)
 
     def _depart(self, departure: Departure, kinds: collections.Iterable[AnyKind], /) -> None:
         self.depart(departure)
         for kind in kinds:
-            if kind.in_guild:
-                for guild in [guild for guild in self.kinds.get(kind, ()) if guild and departure.covers(guild)]:
-                    self.clear(kind, guild)
-            elif kind.keyed_by_guild and (changes := self.kinds.get(kind, {}).get("")):
-                for entity in [entity for entity in changes.entries if departure.covers(entity)]:
-                    changes.drop(entity)
+            for guild in [guild for guild in self.kinds.get(kind, ()) if guild and departure.covers(guild)]:
+                self.clear(kind, guild, True)
 
     def measure(self) -> None:
         """Set `size` anew, which only grows while changes replace each other."""
-        self.owners = {
-            (kind, entity): guild
-            for (kind, entity), guild in self.owners.items()
-            if isinstance(self.kinds.get(kind, {}).get(guild, Changes()).entries.get(entity), (bytes, Patch))
+        alive = {
+            entity for kind, scopes in self.kinds.items() for place in scopes.values() for entity in place.ids(kind)
         }
-        self.size = _OWNER_COST * len(self.owners)
+        self.facts = {entity: guild for entity, guild in self.facts.items() if entity in alive}
+        self.size = _FACT_COST * (len(self.facts) + len(self.useless)) + ENTRY_COST * len(self.left)
         self.size += sum(ENTRY_COST * (1 + len(departure.guilds)) for departure in self.departures)
         for scopes in self.kinds.values():
             for changes in scopes.values():
@@ -299,7 +325,7 @@ class Delta:
         self.measure()
         given_up, guilds, without_members = 0, set[str](), set[str]()
         for guild in list(dict.fromkeys(guild for scopes in self.kinds.values() for guild in scopes if guild)):
-            for kind in list(self.kinds) if self.size > size else ():
+            for kind in [kind for kind in self.kinds if not kind.is_mark] if self.size > size else ():
                 if count := self._give_up_scope(kind, guild):
                     given_up += count
                     guilds.add(guild)
@@ -311,12 +337,12 @@ class Delta:
                     break
                 self._give_up_entry(kind, guild, entity)
                 given_up += 1
-                guilds |= {entity} if kind is GUILDS else {guild} if guild else set()
+                guilds |= {guild} if guild else set()
 
         for guild in guilds if STALE_GUILDS in kinds else ():
-            self.put(STALE_GUILDS, "", guild, MARK, None, None)
+            self.put(STALE_GUILDS, guild, guild, mark(guild), None, None)
         for guild in without_members if COMPLETE_MEMBER_LISTS in kinds else ():
-            self.drop(COMPLETE_MEMBER_LISTS, "", guild)
+            self.drop(COMPLETE_MEMBER_LISTS, guild, guild)
         return given_up, guilds
 
     def _give_up_scope(self, kind: AnyKind, guild: str, /) -> int:
@@ -336,7 +362,7 @@ class Delta:
         return [
             (kind, guild, entity)
             for kind, scopes in self.kinds.items()
-            if kind.shape is not Shape.SET
+            if not kind.is_mark
             for guild, changes in scopes.items()
             for entity, entry in changes.entries.items()
             if (entry is None) == is_deletion and (is_deletion or not guild)
@@ -346,9 +372,9 @@ class Delta:
         changes = self.kinds[kind][guild]
         entry = changes.forget(entity)
         self.size -= ENTRY_COST + size_of(entry)
-        if kind.owned and self.owners.pop((kind, entity), "") == guild:
-            self.size -= _OWNER_COST
-        if isinstance(entry, Patch) and not guild and kind is not GUILDS:
+        if kind.owned and self.facts.pop(entity, None) is not None:
+            self.size -= _FACT_COST
+        if isinstance(entry, Patch) and not guild:
             # What is stored is not true any more: rather nothing than that.
             changes.drop(entity)
             self.size += ENTRY_COST

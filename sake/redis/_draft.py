@@ -16,8 +16,8 @@ from ._ids import MOST_DIGITS
 from ._ids import is_code
 from ._kinds import Kind
 from ._kinds import Shape
-from ._wire import MARK
 from ._wire import Packer
+from ._wire import mark
 
 AnyKind = Kind[typing.Any]
 
@@ -44,11 +44,14 @@ class Draft:
     ----------
     packer
         Packs entries.
+    is_event
+        Whether Discord says it: what is deleted then is gone for good.
     """
 
-    __slots__ = ("_guilds", "_packer", "acts", "has_departures", "refused", "steps")
+    __slots__ = ("_guilds", "_is_event", "_packer", "acts", "has_departures", "refused", "steps")
 
-    def __init__(self, packer: Packer, /) -> None:
+    def __init__(self, packer: Packer, /, *, is_event: bool = True) -> None:
+        self._is_event = is_event
         self._guilds: set[str] = set()
         """Some of the ids of guilds that were found to be ids."""
         self._packer = packer
@@ -83,7 +86,7 @@ class Draft:
         ValueError
             If an id is none, or the payload is too large.
         """
-        if guild not in self._guilds and (guild or kind.shape is Shape.GUILD_HASH):
+        if guild not in self._guilds and (guild or kind.shape is Shape.GUILD_BOUND):
             self._check_guild(kind, guild)
         if not kind.numeric:
             _check_entity(kind, entity)
@@ -109,7 +112,7 @@ class Draft:
 
         # A list of which nothing can be used is no reason to give up the one that is stored.
         if entries or (alone and not payloads):
-            self.steps.append((Delta.put_all, (kind, guild, entries, channels, alone)))
+            self.steps.append((Delta.put_all, (kind, guild, entries, channels, alone, self._is_event)))
         return len(entries)
 
     def replace(self, kind: AnyKind, guild: str, payloads: _Payloads, /) -> int:
@@ -185,18 +188,28 @@ class Draft:
         """
         self._check_guild(kind, guild)
         _check_entity(kind, entity)
-        self.steps.append((Delta.drop, (kind, guild, entity)))
+        self.steps.append((Delta.drop, (kind, guild, entity, self._is_event)))
 
-    def mark(self, kind: AnyKind, entity: str, /) -> None:
-        """Put an id into the set of a kind without payloads; `drop` takes it out.
+    def mark(self, kind: AnyKind, guild: str, /) -> None:
+        """Say that something is true of a guild; `unmark` takes it back.
 
         Raises
         ------
         ValueError
             If the id is none.
         """
-        _check_entity(kind, entity)
-        self.steps.append((Delta.put, (kind, "", entity, MARK, None, None)))
+        self._check_guild(kind, guild)
+        self.steps.append((_PUT, (kind, guild, guild, mark(guild), None, None)))
+
+    def unmark(self, kind: AnyKind, guild: str, /) -> None:
+        """Say that something is not true of a guild.
+
+        Raises
+        ------
+        ValueError
+            If the id is none.
+        """
+        self.drop(kind, guild, guild)
 
     def clear(self, kind: AnyKind, guild: str, /) -> None:
         """Delete all entities of a kind in a guild.
@@ -207,7 +220,7 @@ class Draft:
             If the guild's id is none.
         """
         self._check_guild(kind, guild)
-        self.steps.append((Delta.clear, (kind, guild)))
+        self.steps.append((Delta.clear, (kind, guild, self._is_event)))
 
     def clear_channel(self, kind: AnyKind, guild: str, channel: str, /) -> None:
         """Delete all entities of a kind that are in one channel of a guild.
@@ -221,18 +234,18 @@ class Draft:
         _check_snowflake(kind, "channel", channel)
         self.steps.append((Delta.clear_channel, (kind, guild, channel)))
 
-    def forget_guild(self, kind: AnyKind, guild: str, /) -> None:
-        """Delete what a kind holds of a guild that the bot left.
+    def leave(self, kinds: collections.Iterable[AnyKind], guild: str, /) -> None:
+        """Delete what these kinds hold of a guild that the bot left.
 
         Raises
         ------
         ValueError
             If the guild's id is none.
         """
-        if kind.in_guild:
-            self.clear(kind, guild)
-        else:
-            self.drop(kind, "", guild)
+        for kind in kinds:
+            if kind.in_guild:
+                self.clear(kind, guild)
+        self.steps.append((Delta.leave, (guild,)))
 
     def depart(self, departure: Departure, /) -> None:
         """Remove, before everything else, the guilds that a shard does not have any more."""
@@ -261,7 +274,7 @@ class Draft:
         if guild in self._guilds:
             return
 
-        if guild or kind.shape is Shape.GUILD_HASH:
+        if guild or kind.shape is Shape.GUILD_BOUND:
             _check_snowflake(kind, "guild", guild)
         if guild:
             if len(self._guilds) >= _MOST_GUILDS:

@@ -16,24 +16,17 @@ import hikari
 from sake import errors
 
 from . import _rights
-from ._codec import Codec
 from ._connections import Connections
+from ._facts import Facts
 from ._flights import Flights
-from ._keys import Keys
-from ._kinds import Kind
 from ._reader import Reader
-from ._statistics import Statistics
+from ._setup import Setup
 from ._writer import Writer
 
 if typing.TYPE_CHECKING:
     from sake import embedded
 
-AnyKind = Kind[typing.Any]
-
 _LOGGER: typing.Final = logging.getLogger("sake.redis")
-
-_REMEMBERED_OWNERS: typing.Final = 100_000
-"""How many owner entries a process remembers: about 20 MB."""
 
 
 class Engine:
@@ -43,22 +36,10 @@ class Engine:
     ----------
     connections
         Where to.
-    layout
-        The database of each kind that the client has.
-    keys
-        The names of the keys.
-    codec
-        Encodes and decodes payloads.
-    lifetimes
-        Milliseconds that entries of each expiring kind live; 0 for ever. May change while the engine runs.
-    backlog_limit
-        Bytes of memory, about, that unwritten changes may take.
-    read_timeout
-        Seconds that a read may take.
+    setup
+        How the client is set up.
     factory
         Builds models.
-    statistics
-        Is kept up to date.
     server
         The embedded server, if that is the server: it is closed with the engine.
     on_given_up
@@ -68,19 +49,17 @@ class Engine:
     __slots__ = (
         "_draining",
         "_has_given_up",
-        "_owners",
         "_server",
         "_tasks",
         "codec",
         "connections",
         "factory",
+        "facts",
         "flights",
         "keys",
-        "layout",
-        "lifetimes",
         "loop",
         "reader",
-        "statistics",
+        "setup",
         "writer",
     )
 
@@ -88,36 +67,26 @@ class Engine:
         self,
         *,
         connections: Connections,
-        layout: collections.Mapping[AnyKind, int],
-        keys: Keys,
-        codec: Codec,
-        lifetimes: collections.Mapping[AnyKind, int],
-        backlog_limit: int,
-        read_timeout: float,
+        setup: Setup,
         factory: hikari.api.EntityFactory,
-        statistics: Statistics,
         server: embedded.EmbeddedServer | None,
         on_given_up: collections.Callable[[collections.Set[str]], None],
     ) -> None:
         self._draining: asyncio.Task[None] | None = None
         self._has_given_up = False
-        self._owners: dict[tuple[AnyKind, str], str] = {}
         self._server = server
         self._tasks: set[asyncio.Task[None]] = set()
-        self.codec: typing.Final = codec
+        self.codec: typing.Final = setup.codec
         self.connections: typing.Final = connections
+        self.facts: typing.Final = Facts(setup.keys)
         self.factory: typing.Final = factory
         self.flights: typing.Final = Flights()
-        self.keys: typing.Final = keys
-        self.layout: typing.Final = layout
-        self.lifetimes: typing.Final = lifetimes
+        self.keys: typing.Final = setup.keys
         self.loop: typing.Final = asyncio.get_running_loop()
-        self.statistics: typing.Final = statistics
-        self.writer: typing.Final = Writer(
-            connections, layout, keys, codec, lifetimes, backlog_limit, statistics, on_given_up
-        )
-        self.reader: typing.Final = Reader(connections, layout, keys, codec, self.writer, statistics, read_timeout)
-        for index in set(layout.values()):
+        self.setup: typing.Final = setup
+        self.writer: typing.Final = Writer(connections, setup, self.facts, on_given_up)
+        self.reader: typing.Final = Reader(connections, setup, self.writer, self.facts)
+        for index in setup.databases:
             connections.database(index)
 
     async def check(self, *, writes: bool) -> None:
@@ -128,27 +97,9 @@ class Engine:
         sake.errors.BackendError
             If it cannot be reached or does not.
         """
-        kinds: dict[int, list[AnyKind]] = {}
-        for kind, index in self.layout.items():
-            kinds.setdefault(index, []).append(kind)
-
         await self.connections.check(
-            {index: _rights.probes(self.keys, group, writes=writes) for index, group in kinds.items()}
+            {index: _rights.probes(self.setup, index, writes=writes) for index in self.setup.databases}
         )
-
-    def recall_owner(self, kind: AnyKind, entity: str, /) -> str | None:
-        """Return the guild an entity was in when it was last seen."""
-        return self._owners.get((kind, entity))
-
-    def remember_owner(self, kind: AnyKind, entity: str, guild: str | None, /) -> None:
-        """Remember in which guild an entity is, or with [None][] forget it."""
-        self._owners.pop((kind, entity), None)
-        if guild is None:
-            return
-
-        if len(self._owners) >= _REMEMBERED_OWNERS:
-            del self._owners[next(iter(self._owners))]
-        self._owners[kind, entity] = guild
 
     def spawn(self, name: str, work: collections.Coroutine[typing.Any, typing.Any, None], /) -> None:
         """Run something in the background, and log it if it fails."""

@@ -117,15 +117,12 @@ class Feed:
 
     @_events.on("GUILD_DELETE")
     def _plan_guild_left(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
-        guild = str(payload["id"])
-        for kind in self._engine.layout if self._engine else ():
-            if kind.in_guild or kind.keyed_by_guild:
-                draft.forget_guild(kind, guild)
+        draft.leave(self._engine.setup.layout if self._engine else (), str(payload["id"]))
 
     @_events.on("CHANNEL_DELETE")
     def _plan_channel_emptied(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         guild = payload.get("guild_id")
-        for kind in self._engine.layout if self._engine else ():
+        for kind in self._engine.setup.layout if self._engine else ():
             if guild and kind.channel_of is not None:
                 draft.clear_channel(kind, str(guild), str(payload["id"]))
 

@@ -69,16 +69,16 @@ class GuildCache(ResourceClient, abc.GuildCache):
     @on("GUILD_CREATE")
     def _plan_guild(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         guild = str(payload["id"])
-        draft.put(GUILDS, "", guild, _record(payload))
-        draft.drop(STALE_GUILDS, "", guild)
-        draft.drop(UNAVAILABLE_GUILDS, "", guild)
+        draft.put(GUILDS, guild, guild, _record(payload))
+        draft.unmark(STALE_GUILDS, guild)
+        draft.unmark(UNAVAILABLE_GUILDS, guild)
 
     @on("GUILD_UPDATE")
     def _plan_guild_update(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         guild = str(payload["id"])
         record = _record(payload)
-        draft.patch(GUILDS, "", guild, record, record)
-        draft.drop(UNAVAILABLE_GUILDS, "", guild)
+        draft.patch(GUILDS, guild, guild, record, record)
+        draft.unmark(UNAVAILABLE_GUILDS, guild)
 
     @on(GUILD_UNAVAILABLE)
     def _plan_guild_unavailable(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
@@ -86,31 +86,32 @@ class GuildCache(ResourceClient, abc.GuildCache):
 
     @typing_extensions.override
     async def clear_guilds(self) -> None:
-        def describe(draft: Draft) -> None:
-            draft.clear(GUILDS, "")
-            draft.clear(UNAVAILABLE_GUILDS, "")
+        def forget(draft: Draft, guild: str) -> None:
+            draft.clear(GUILDS, guild)
+            draft.clear(UNAVAILABLE_GUILDS, guild)
 
-        await _stores.write(self._engine(), describe)
+        await _stores.clear_guilds(self._engine(), GUILDS, forget)
 
     @typing_extensions.override
     async def delete_guild(self, guild_id: hikari.Snowflakeish, /) -> None:
         guild = _stores.text(guild_id)
 
         def describe(draft: Draft) -> None:
-            draft.drop(GUILDS, "", guild)
-            draft.drop(UNAVAILABLE_GUILDS, "", guild)
+            draft.drop(GUILDS, guild, guild)
+            draft.unmark(UNAVAILABLE_GUILDS, guild)
 
         await _stores.write(self._engine(), describe)
 
     @typing_extensions.override
     async def get_guild(self, guild_id: hikari.Snowflakeish, /) -> hikari.GatewayGuild:
-        return await _stores.get(self._engine(), GUILDS, "", _stores.text(guild_id))
+        guild = _stores.text(guild_id)
+        return await _stores.get(self._engine(), GUILDS, guild, guild)
 
     @typing_extensions.override
     async def get_guilds(
         self, guild_ids: collections.Iterable[hikari.Snowflakeish], /
     ) -> collections.Mapping[hikari.Snowflake, hikari.GatewayGuild]:
-        return await _stores.get_many(self._engine(), GUILDS, "", guild_ids)
+        return await _stores.get_many_guilds(self._engine(), GUILDS, guild_ids)
 
     @typing_extensions.override
     async def get_stale_guild_ids(self) -> collections.Set[hikari.Snowflake]:
@@ -126,7 +127,7 @@ class GuildCache(ResourceClient, abc.GuildCache):
         engine = self._engine()
         # Both in one turn, and so of one moment and within the time of one read.
         marks, records = await asyncio.gather(
-            engine.reader.get(UNAVAILABLE_GUILDS, "", [guild]), engine.reader.get(GUILDS, "", [guild])
+            engine.reader.get(UNAVAILABLE_GUILDS, guild, [guild]), engine.reader.get(GUILDS, guild, [guild])
         )
         if marks != [None]:
             return False
@@ -138,7 +139,7 @@ class GuildCache(ResourceClient, abc.GuildCache):
 
     @typing_extensions.override
     async def is_guild_stale(self, guild_id: hikari.Snowflakeish, /) -> bool:
-        return await _stores.find(self._engine(), STALE_GUILDS, "", _stores.text(guild_id)) is not None
+        return await _stores.is_marked(self._engine(), STALE_GUILDS, guild_id)
 
     @typing_extensions.override
     def iter_guilds(self, *, window_size: int = 1000) -> abc.CacheIterator[hikari.GatewayGuild]:
@@ -166,7 +167,7 @@ class GuildCache(ResourceClient, abc.GuildCache):
             If the server is away. The guild is kept and will be written.
         """
         guild = _stores.key_of(payload, "id")
-        await _stores.write(self._engine(), lambda draft: draft.put(GUILDS, "", guild, _record(payload)))
+        await _stores.write(self._engine(), lambda draft: draft.put(GUILDS, guild, guild, _record(payload)))
 
 
 def _record(payload: Payload, /) -> dict[str, typing.Any]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 __all__ = ["Keys", "ResourceIndex", "check_namespace"]
 
 import enum
+import itertools
 import re
 import typing
 from collections import abc as collections
@@ -32,7 +33,7 @@ class ResourceIndex(enum.IntEnum):
     USER = 7
     VOICE_STATE = 8
     REFERENCE = 9
-    """Kept for compatibility: nothing is stored here, since lookup tables live beside the entities they find."""
+    """Where guilds are listed, and the guilds of what is looked up by its id alone."""
     MESSAGE = 10
     THREAD = 11
     STICKER = 12
@@ -40,32 +41,20 @@ class ResourceIndex(enum.IntEnum):
     DM_CHANNEL = 14
 
 
-def check_namespace(namespace: str | None, kinds: collections.Collection[str], /) -> str | None:
+def check_namespace(namespace: str, /) -> str:
     """Return a namespace that is safe as the beginning of every key.
-
-    Parameters
-    ----------
-    namespace
-        What was given.
-    kinds
-        The names of all kinds of entities.
 
     Raises
     ------
     ValueError
-        If it is empty, longer than 64 characters, has a character other than ASCII letters, digits, `_`, `.` and `-`,
-        or keys without a namespace begin like that too.
+        If it is empty, longer than 64 characters, or has a character other than ASCII letters, digits, `_`, `.` and
+        `-`.
     """
-    if namespace is None:
-        return None
-
     error_message = ""
     if not isinstance(namespace, str) or not _NAMESPACE.fullmatch(namespace):  # pyright: ignore[reportUnnecessaryIsInstance]
         error_message = f"must be made of A-Z, a-z, 0-9, '_', '.' and '-', not {namespace!r:.100}"
     elif len(namespace) > _LONGEST_NAMESPACE:
         error_message = f"must have at most {_LONGEST_NAMESPACE} characters, not {len(namespace)}"
-    elif namespace.removesuffix("-channel") in kinds:
-        error_message = f"must not be {namespace!r}: keys of caches without a namespace begin with '{namespace}:' too"
     if error_message:
         error_message = f"namespace {error_message}"
         raise ValueError(error_message)
@@ -73,17 +62,41 @@ def check_namespace(namespace: str | None, kinds: collections.Collection[str], /
     return namespace
 
 
+def _in_one_place(_: str, /) -> int:
+    return 0
+
+
 class Keys:
     """Names the keys of one namespace.
 
-    `kind` is the name of a kind of entity ("role"), `guild`, `channel` and `entity` are ids as text. Keys that
-    belong to one guild carry it as a hash tag, so that a cluster keeps them in one slot.
+    `kind` is the name of a kind of entity ("role"), `guild` and `entity` are ids as text. Keys that belong to one guild
+    carry it as a hash tag, so that a cluster keeps them in one slot.
+
+    Parameters
+    ----------
+    namespace
+        Begins every key.
+    slot_of
+        Returns in which place a key is. What is in one place can be changed at once; a single server is one.
     """
 
-    __slots__ = ("prefix",)
+    __slots__ = ("is_one_place", "prefix", "slot_of")
 
-    def __init__(self, namespace: str | None = None, /) -> None:
-        self.prefix: typing.Final[str] = f"{namespace}:" if namespace else ""
+    def __init__(
+        self, namespace: str = "sake", /, *, slot_of: collections.Callable[[str], int] = _in_one_place
+    ) -> None:
+        self.is_one_place: typing.Final = slot_of is _in_one_place
+        self.prefix: typing.Final[str] = f"{namespace}:"
+        self.slot_of: typing.Final = slot_of
+
+    def by_slot(self, keys: collections.Iterable[str], /) -> collections.Iterator[tuple[int, list[str]]]:
+        """Return keys in their order, those next to each other together as long as they are in the same place."""
+        if self.is_one_place:
+            yield self.slot_of(""), list(keys)
+            return
+
+        for slot, group in itertools.groupby(keys, self.slot_of):
+            yield slot, list(group)
 
     def in_guild(self, kind: str, guild: str, /) -> str:
         """`HASH {<guild>}:<kind>`: entity id → payload, all of one kind in one guild."""
@@ -93,22 +106,21 @@ class Keys:
         """`HASH {<guild>}:<kind>-channel`: entity id → id of the channel it is in, for the kinds found by channel."""
         return f"{self.prefix}{{{guild}}}:{kind}-channel"
 
-    def in_channel(self, kind: str, channel: str, /) -> str:
-        """`HASH <kind>-channel:<channel>`: entity id → guild id, the entities of one kind in one channel."""
-        return f"{self.prefix}{kind}-channel:{channel}"
-
-    def owners(self, kind: str, /) -> str:
-        """`HASH <kind>-guild`: entity id → guild id, for kinds that are looked up by their id alone."""
-        return f"{self.prefix}{kind}-guild"
-
-    def guilds(self, kind: str, /) -> str:
-        """`SET <kind>-guilds`: ids of the guilds that have, or had, entities of this kind."""
-        return f"{self.prefix}{kind}-guilds"
-
     def single(self, kind: str, entity: str, /) -> str:
-        """`STRING <kind>:<entity>`: one payload with a lifetime of its own."""
+        """`STRING <kind>:<entity>`: one payload, which may have a lifetime of its own."""
         return f"{self.prefix}{kind}:{entity}"
 
-    def whole(self, kind: str, /) -> str:
-        """`HASH <kind>` or `SET <kind>`: all entities (or marked ids) of a kind that belongs to no guild."""
-        return f"{self.prefix}{kind}"
+    def guilds(self) -> str:
+        """`SET guilds`: ids of the guilds that have, or had, anything here."""
+        return f"{self.prefix}guilds"
+
+    def guild_of(self, entity: str, /) -> str:
+        """`HASH guild-of:<bucket>`: id → guild, of entities that are looked up by their id alone.
+
+        There are 65,536 buckets, so that each stays small enough to be stored as a plain list of numbers.
+        """
+        return f"{self.prefix}guild-of:{(int(entity) >> 22) & 0xFFFF}"
+
+    def meta(self) -> str:
+        """`STRING meta`: which layout this is, and how values are encoded."""
+        return f"{self.prefix}meta"

@@ -16,7 +16,6 @@ __all__ = [
     "ME",
     "MEMBERS",
     "MESSAGES",
-    "NAMES",
     "PRESENCES",
     "ROLES",
     "STALE_GUILDS",
@@ -53,17 +52,11 @@ _OWN_ID_UNKNOWN: typing.Final = hikari.Snowflake(0)
 class Shape(enum.Enum):
     """How the entities of a kind are laid out in Redis."""
 
-    GUILD_HASH = enum.auto()
+    GUILD_BOUND = enum.auto()
     """One hash a guild: entity id → payload."""
 
-    STRING = enum.auto()
-    """One string an entity, with a lifetime."""
-
-    HASH = enum.auto()
-    """One hash for all: entity id → payload."""
-
-    SET = enum.auto()
-    """One set for all: ids that something is true of. Has no payloads."""
+    SINGLE = enum.auto()
+    """One string an entity."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +73,7 @@ class Kind(typing.Generic[_T_co]):
     """Where a payload carries the id: a name, or the name of an object and one in there."""
 
     owned: bool = False
-    """Whether it lives in a guild and is looked up by its id alone, which takes an owner entry (id → guild)."""
+    """Whether it is looked up by its id alone, which takes a fact: the guild that the id belongs to."""
 
     channel_of: collections.Callable[[Payload], str | None] | None = None
     """Returns the id of the channel an entity is found by, for the kinds that are found by channel."""
@@ -88,8 +81,8 @@ class Kind(typing.Generic[_T_co]):
     lifetime: int | None = None
     """How long an entity is kept unless the client was told otherwise: milliseconds."""
 
-    keyed_by_guild: bool = False
-    """Whether its ids are those of guilds."""
+    one_per_guild: bool = False
+    """Whether a guild has at most one, under the guild's own id."""
 
     numeric: bool = True
     """Whether its ids are snowflakes."""
@@ -101,9 +94,14 @@ class Kind(typing.Generic[_T_co]):
     """What to call one of them in an error."""
 
     @property
+    def is_mark(self) -> bool:
+        """Whether it says only that something is true of a guild, and has no payloads."""
+        return self.build is _build_nothing and self.one_per_guild
+
+    @property
     def in_guild(self) -> bool:
         """Whether the entities are counted as a guild's and go with it."""
-        return self.shape is Shape.GUILD_HASH or (self.shape is Shape.STRING and self.channel_of is not None)
+        return self.shape is Shape.GUILD_BOUND or self.channel_of is not None
 
 
 def _build_channel(
@@ -201,7 +199,7 @@ def _text(entity: str | int | None, /) -> str | None:
     return None if entity is None else str(entity)
 
 
-_GUILD = Shape.GUILD_HASH
+_GUILD = Shape.GUILD_BOUND
 
 CHANNELS: typing.Final = Kind(
     "channel", ResourceIndex.CHANNEL, _GUILD, _build_channel, owned=True, noun="Guild channel"
@@ -230,7 +228,7 @@ VOICE_STATES: typing.Final = Kind(
 INVITES: typing.Final = Kind(
     "invite",
     ResourceIndex.INVITE,
-    Shape.STRING,
+    Shape.SINGLE,
     _build_invite,
     id_path=("code",),
     channel_of=_invite_channel,
@@ -239,24 +237,24 @@ INVITES: typing.Final = Kind(
     noun="Invite",
 )
 MESSAGES: typing.Final = Kind(
-    "message", ResourceIndex.MESSAGE, Shape.STRING, _build_message, lifetime=DEFAULT_FAST_EXPIRE, noun="Message"
+    "message", ResourceIndex.MESSAGE, Shape.SINGLE, _build_message, lifetime=DEFAULT_FAST_EXPIRE, noun="Message"
 )
-USERS: typing.Final = Kind("user", ResourceIndex.USER, Shape.STRING, _build_user, lifetime=DEFAULT_EXPIRE, noun="User")
+USERS: typing.Final = Kind("user", ResourceIndex.USER, Shape.SINGLE, _build_user, lifetime=DEFAULT_EXPIRE, noun="User")
 ME: typing.Final = Kind(
-    "me", ResourceIndex.USER, Shape.HASH, _build_me, numeric=False, is_only_one=True, noun="The bot's own user"
+    "me", ResourceIndex.USER, Shape.SINGLE, _build_me, numeric=False, is_only_one=True, noun="The bot's own user"
 )
-GUILDS: typing.Final = Kind("guild", ResourceIndex.GUILD, Shape.HASH, _build_guild, keyed_by_guild=True, noun="Guild")
+GUILDS: typing.Final = Kind("guild", ResourceIndex.GUILD, _GUILD, _build_guild, one_per_guild=True, noun="Guild")
 UNAVAILABLE_GUILDS: typing.Final = Kind(
-    "guild-unavailable", ResourceIndex.GUILD, Shape.SET, _build_nothing, keyed_by_guild=True
+    "guild-unavailable", ResourceIndex.GUILD, _GUILD, _build_nothing, one_per_guild=True
 )
-STALE_GUILDS: typing.Final = Kind("guild-stale", ResourceIndex.GUILD, Shape.SET, _build_nothing, keyed_by_guild=True)
+STALE_GUILDS: typing.Final = Kind("guild-stale", ResourceIndex.GUILD, _GUILD, _build_nothing, one_per_guild=True)
 COMPLETE_MEMBER_LISTS: typing.Final = Kind(
-    "member-complete", ResourceIndex.MEMBER, Shape.SET, _build_nothing, keyed_by_guild=True
+    "member-complete", ResourceIndex.MEMBER, _GUILD, _build_nothing, one_per_guild=True
 )
 APPLICATIONS: typing.Final = Kind(
     "application",
     ResourceIndex.APPLICATION,
-    Shape.STRING,
+    Shape.SINGLE,
     _build_application,
     lifetime=DEFAULT_SLOW_EXPIRE,
     numeric=False,
@@ -266,7 +264,7 @@ APPLICATIONS: typing.Final = Kind(
 AUTHORIZATIONS: typing.Final = Kind(
     "authorization",
     ResourceIndex.APPLICATION,
-    Shape.STRING,
+    Shape.SINGLE,
     _build_authorization,
     lifetime=DEFAULT_SLOW_EXPIRE,
     numeric=False,
@@ -276,14 +274,11 @@ AUTHORIZATIONS: typing.Final = Kind(
 DM_CHANNELS: typing.Final = Kind(
     "dm_channel",
     ResourceIndex.DM_CHANNEL,
-    Shape.STRING,
+    Shape.SINGLE,
     _build_dm_channel,
     lifetime=DEFAULT_SLOW_EXPIRE,
     noun="Direct message channel",
 )
 DM_CHANNELS_BY_USER: typing.Final = Kind(
-    "dm_channel-user", ResourceIndex.DM_CHANNEL, Shape.STRING, _build_nothing, lifetime=DEFAULT_SLOW_EXPIRE
+    "dm_channel-user", ResourceIndex.DM_CHANNEL, Shape.SINGLE, _build_nothing, lifetime=DEFAULT_SLOW_EXPIRE
 )
-
-NAMES: typing.Final = frozenset(kind.name for kind in tuple(globals().values()) if isinstance(kind, Kind))
-"""The names of all kinds."""

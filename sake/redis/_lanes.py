@@ -17,12 +17,15 @@ from ._asker import Asker
 from ._connections import Connections
 from ._connections import Database
 from ._connections import ReplyError
-from ._keys import Keys
 from ._kinds import Kind
 from ._kinds import Shape
-from ._statistics import Statistics
+from ._setup import Setup
 
 AnyKind = Kind[typing.Any]
+
+
+_Group = tuple[str, str, int]
+"""A command that is sent once for many: its name, its key where that comes before the fields, and its place."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -45,43 +48,49 @@ class Lanes:
     ----------
     connections
         Where to.
-    layout
-        The database of each kind.
-    keys
-        The names of the keys.
+    setup
+        How the client is set up.
     asker
         Asks the server.
     spawn
         Runs something in the background.
-    statistics
-        Is kept up to date.
     """
 
-    __slots__ = ("_asker", "_connections", "_is_closed", "_keys", "_lanes", "_layout", "_loop", "_spawn", "_statistics")
+    __slots__ = (
+        "_asker",
+        "_connections",
+        "_is_closed",
+        "_keys",
+        "_lanes",
+        "_layout",
+        "_loop",
+        "_reference",
+        "_spawn",
+        "_statistics",
+    )
 
     def __init__(
         self,
         connections: Connections,
-        layout: collections.Mapping[AnyKind, int],
-        keys: Keys,
+        setup: Setup,
         asker: Asker,
         spawn: collections.Callable[[collections.Coroutine[typing.Any, typing.Any, None]], object],
-        statistics: Statistics,
         /,
     ) -> None:
         self._asker = asker
         self._connections = connections
         self._is_closed = False
-        self._keys = keys
+        self._keys = setup.keys
         self._lanes: dict[int, _Lane] = {}
-        self._layout = layout
+        self._layout = setup.layout
         self._loop = asyncio.get_running_loop()
         self._spawn = spawn
-        self._statistics = statistics
+        self._reference = setup.reference
+        self._statistics = setup.statistics
 
     def add(self, request: Request, /) -> None:
         """Let a request be answered with the next `pump`."""
-        index = self._layout[request.kind]
+        index = self._reference if request.guild is None else self._layout[request.kind]
         try:
             lane = self._lanes[index]
         except KeyError:
@@ -145,36 +154,43 @@ class Lanes:
         return True
 
     async def _ask(self, database: Database, requests: list[Request], within: float, /) -> None:
-        groups: dict[tuple[str, str], list[str]] = {}
-        places: list[tuple[Request, tuple[str, str], int]] = []
+        groups: dict[_Group, list[str]] = {}
+        places: list[list[tuple[_Group, int, int]]] = []
         for request in requests:
-            command, key, fields = self._command(request)
-            group = groups.setdefault((command, key), [])
-            places.append((request, (command, key), len(group)))
-            group += fields
+            places.append([])
+            for group, fields in self._commands(request):
+                known = groups.setdefault(group, [])
+                places[-1].append((group, len(known), len(known) + len(fields)))
+                known += fields
 
-        packed = [_wire.pack(command, *((key,) if key else ()), *fields) for (command, key), fields in groups.items()]
+        packed = [
+            _wire.pack(command, *((key,) if key else ()), *fields) for (command, key, _), fields in groups.items()
+        ]
         answers = dict(zip(groups, await self._asker.ask(database, packed, within), strict=True))
-        for request, place, start in places:
-            answer = answers[place]
-            if isinstance(answer, ReplyError):
-                self.fail(request, refused(database, request.kind, answer))
-            elif not request.answer.done():
-                part = answer[start : start + len(request.entities)]
-                request.answer.set_result([b"" if v else None for v in part] if place[0] == "SMISMEMBER" else part)
+        for request, parts in zip(requests, places, strict=True):
+            found: list[bytes | None] = []
+            for group, start, end in parts:
+                answer = answers[group]
+                if isinstance(answer, ReplyError):
+                    self.fail(request, refused(database, request.kind.name, answer))
+                    break
+                found += answer[start:end]
+            if not request.answer.done():
+                request.answer.set_result(found)
 
-    def _command(self, request: Request, /) -> tuple[str, str, list[str]]:
-        kind = request.kind
+    def _commands(self, request: Request, /) -> collections.Iterator[tuple[_Group, list[str]]]:
+        """Return commands and fields that answer for the entities of a request, in their order."""
+        kind, keys = request.kind, self._keys
         if request.guild is None:
-            return "HMGET", self._keys.owners(kind.name), request.entities
-        if kind.shape is Shape.STRING:
-            return "MGET", "", [self._keys.single(kind.name, entity) for entity in request.entities]
-        if kind.shape is Shape.SET:
-            return "SMISMEMBER", self._keys.whole(kind.name), request.entities
-        if request.guild:
-            return "HMGET", self._keys.in_guild(kind.name, request.guild), request.entities
-
-        return "HMGET", self._keys.whole(kind.name), request.entities
+            for entity in request.entities:
+                key = keys.guild_of(entity)
+                yield ("HMGET", key, keys.slot_of(key)), [entity]
+        elif kind.shape is Shape.GUILD_BOUND:
+            key = keys.in_guild(kind.name, request.guild)
+            yield ("HMGET", key, keys.slot_of(key)), request.entities
+        else:
+            for slot, group in keys.by_slot(keys.single(kind.name, entity) for entity in request.entities):
+                yield ("MGET", "", slot), group
 
 
 class _Lane:
@@ -192,8 +208,8 @@ def closed() -> errors.ClosedClient:
     return errors.ClosedClient("The client was closed")
 
 
-def refused(database: Database, kind: AnyKind, answer: ReplyError, /) -> errors.BackendError:
-    error = errors.BackendError(f"{database.name} refused to read {kind.name} entries: {answer}", exception=answer)
+def refused(database: Database, what: str, answer: ReplyError, /) -> errors.BackendError:
+    error = errors.BackendError(f"{database.name} refused to read {what} entries: {answer}", exception=answer)
     error.__cause__ = answer
     return error
 

@@ -79,7 +79,7 @@ class MemberRequests:
         return list({shard.id: (guild, shard) for guild, shard in due}.values())
 
     async def _is_asked(self, engine: Engine, guild: str, shard: hikari.api.GatewayShard, /) -> bool:
-        has_presences = PRESENCES in engine.layout and bool(shard.intents & hikari.Intents.GUILD_PRESENCES)
+        has_presences = PRESENCES in engine.setup.layout and bool(shard.intents & hikari.Intents.GUILD_PRESENCES)
         # Not through the bot: while it is starting it does not know its shards yet.
         try:
             await shard.request_guild_members(

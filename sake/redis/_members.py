@@ -215,8 +215,7 @@ class MemberCache(ResourceClient, abc.MemberCache):
 
     @typing_extensions.override
     async def clear_members(self) -> None:
-        for kind in (MEMBERS, COMPLETE_MEMBER_LISTS):
-            await _stores.forget_all(self._engine(), kind, self._clear)
+        await _stores.clear_guilds(self._engine(), MEMBERS, self._clear)
 
     async def clear_members_for_guild(self, guild_id: hikari.Snowflakeish, /) -> None:
         """Remove all members of a guild.
@@ -254,7 +253,7 @@ class MemberCache(ResourceClient, abc.MemberCache):
 
     @typing_extensions.override
     async def is_member_list_complete(self, guild_id: hikari.Snowflakeish, /) -> bool:
-        return await _stores.find(self._engine(), COMPLETE_MEMBER_LISTS, "", _stores.text(guild_id)) is not None
+        return await _stores.is_marked(self._engine(), COMPLETE_MEMBER_LISTS, guild_id)
 
     @typing_extensions.override
     def iter_members(self, *, window_size: int = 1000) -> abc.CacheIterator[hikari.Member]:
@@ -324,7 +323,7 @@ class MemberCache(ResourceClient, abc.MemberCache):
         draft.also(lambda: self._await_members(guild, None))
 
     def _start_list(self, draft: Draft, guild: str, count: int | None, /) -> None:
-        draft.drop(COMPLETE_MEMBER_LISTS, "", guild)
+        draft.unmark(COMPLETE_MEMBER_LISTS, guild)
         draft.also(lambda: self._await_members(guild, count))
 
     def _await_members(self, guild: str, count: int | None, /) -> None:

@@ -14,7 +14,6 @@ from . import _scans
 from . import _wire
 from ._engine import Engine
 from ._kinds import COMPLETE_MEMBER_LISTS
-from ._kinds import GUILDS
 from ._kinds import MEMBERS
 from ._kinds import STALE_GUILDS
 from ._kinds import UNAVAILABLE_GUILDS
@@ -51,7 +50,7 @@ class Membership:
             If what is stored of the member cannot be read.
         """
         engine = self._opened()
-        guilds = await _ids(engine, MEMBERS) if await _has_few_guilds(engine) else set[str]()
+        guilds = await _guilds(engine) if await _has_few_guilds(engine) else set[str]()
         if not 0 < len(guilds) <= _MOST_GUILDS:
             return None
 
@@ -83,17 +82,20 @@ class Membership:
         if await _ids(engine, UNAVAILABLE_GUILDS) or await _ids(engine, STALE_GUILDS):
             return False
 
-        guilds = await _ids(engine, GUILDS) | await _ids(engine, MEMBERS)
-        return len(guilds) <= _MOST_GUILDS and guilds <= await _ids(engine, COMPLETE_MEMBER_LISTS)
+        return await _guilds(engine) <= await _ids(engine, COMPLETE_MEMBER_LISTS)
 
 
 async def _has_few_guilds(engine: Engine, /) -> bool:
     # Of very many guilds even the list of their ids takes long to read.
-    return GUILDS not in engine.layout or await _scans.count_all(engine, GUILDS) <= _MOST_GUILDS
+    return await _scans.count_guilds(engine) <= _MOST_GUILDS
+
+
+async def _guilds(engine: Engine, /) -> set[str]:
+    return {guild async for window in _scans.guild_ids(engine, MEMBERS) for guild in window}
 
 
 async def _ids(engine: Engine, kind: Kind[typing.Any], /) -> set[str]:
-    if kind not in engine.layout:
+    if kind not in engine.setup.layout:
         return set()
 
     return {entity async for window in _scans.ids(engine, kind) for entity in window}

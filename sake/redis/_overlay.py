@@ -65,7 +65,7 @@ class Overlay:
 
         layers = self.layers(kind, guild, entity)
         for number in reversed(range(len(layers))):
-            if self._is_decisive(kind, guild, entity, layers[number]):
+            if self._is_decisive(kind, guild, layers[number]):
                 return self.lay(kind, guild, entity, None, layers[number:])
 
         return UNKNOWN if layers else UNTOUCHED
@@ -95,7 +95,7 @@ class Overlay:
                 entry = changes.entries.get(entity, UNTOUCHED)
                 if entry is not UNTOUCHED or changes.cleared or changes.cleared_channels:
                     found.append(Layer(delta, place, changes, entry))
-            if delta.departures and (kind.in_guild or kind.keyed_by_guild):
+            if delta.departures and kind.in_guild:
                 found.append(Layer(delta, guild, None, UNTOUCHED))
 
         return found[::-1]
@@ -105,23 +105,23 @@ class Overlay:
     ) -> bytes | None:
         """Return the bytes of an entity, or [None][], after the changes in some layers."""
         for layer in layers:
-            if stored is not None and self._takes(kind, guild, entity, layer, stored):
+            if stored is not None and self._takes(kind, guild, layer, stored):
                 stored = None
             if layer.entry is not UNTOUCHED:
                 stored = self._after(kind, entity, layer, stored)
 
         return stored
 
-    def _is_decisive(self, kind: AnyKind, guild: str, entity: str, layer: Layer, /) -> bool:
+    def _is_decisive(self, kind: AnyKind, guild: str, layer: Layer, /) -> bool:
         """Return whether it does not matter what was there before."""
         if layer.changes is None:
-            return self._departs(layer, entity if kind.keyed_by_guild else guild)
+            return self._departs(layer, guild)
         if layer.entry is UNTOUCHED:
             return layer.changes.cleared and (guild != "" or not kind.in_guild)
 
         return not isinstance(layer.entry, Patch) or layer.entry.base is not UNKNOWN
 
-    def _takes(self, kind: AnyKind, guild: str, entity: str, layer: Layer, stored: bytes, /) -> bool:
+    def _takes(self, kind: AnyKind, guild: str, layer: Layer, stored: bytes, /) -> bool:
         """Return whether what is stored of an entity goes with its guild or channel."""
         is_anywhere = kind.in_guild and not guild
         payload: Payload = {}
@@ -132,7 +132,7 @@ class Overlay:
         if is_anywhere:
             guild = _guild_of(payload)
         if layer.changes is None:
-            return self._departs(layer, entity if kind.keyed_by_guild else guild)
+            return self._departs(layer, guild)
         if layer.guild != guild:
             return False
 

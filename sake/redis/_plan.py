@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What deltas mean for one database: what must be read first, and then what is written. Pure."""
+"""What deltas mean for one database: step by step, what is read and what is sent. Pure."""
 
 from __future__ import annotations
 
-__all__ = ["Place", "Plan", "Share"]
+__all__ = ["Ask", "Place", "Plan", "Send", "Share", "Step"]
 
 import contextlib
 import dataclasses
@@ -17,16 +17,13 @@ from ._changes import UNKNOWN
 from ._changes import UNTOUCHED
 from ._changes import Changes
 from ._changes import Patch
-from ._codec import Codec
 from ._delta import Delta
-from ._keys import Keys
 from ._kinds import Kind
 from ._kinds import Shape
-from ._statistics import Statistics
+from ._setup import Setup
 from ._transaction import Packed
 from ._transaction import Scope
 from ._transaction import Transaction
-from ._wire import Packer
 
 AnyKind = Kind[typing.Any]
 
@@ -35,14 +32,51 @@ Place = tuple[AnyKind, str, Changes]
 
 _LOGGER: typing.Final = logging.getLogger("sake.redis")
 
+_PART_BYTES: typing.Final = 262_144
+"""What is sent ahead of a transaction is sent in parts of about this size."""
+
+_READ_ENTRIES: typing.Final = 10_000
+"""How many entries are asked for by one command."""
+
 _SMALL: typing.Final = 10_000
 """Changes of at most so many entries are one transaction."""
 
 _SMALL_BYTES: typing.Final = 8_388_608
 """The same for the bytes that a delta takes."""
 
-_READ_ENTRIES: typing.Final = 10_000
-"""How many entries are asked for by one command."""
+_STAGED_BYTES: typing.Final = 2_097_152
+"""A list of one kind in one guild that takes more than this is sent ahead of the transaction that puts it in place."""
+
+_STAGING_LIFETIME: typing.Final = 600_000
+"""Milliseconds after which the server drops a staging key whose writer died."""
+
+_TRANSACTION_BYTES: typing.Final = 1_048_576
+"""What is too large for one transaction, after an outage say, is cut between guilds at about so many bytes."""
+
+_TRANSACTION_ENTRIES: typing.Final = 2_000
+"""The same for the number of entries."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ask:
+    """A step: send these commands, each to the place of its key, and tell the plan what is answered."""
+
+    commands: list[tuple[int, bytes]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Send:
+    """A step: send these commands and transactions."""
+
+    packed: list[Packed]
+    done: list[tuple[Delta, Scope]] = dataclasses.field(default_factory=list[tuple[Delta, Scope]])
+    """What need not be sent again after that if the rest fails."""
+
+
+Step = Ask | Send | None
+"""What is to be done next; [None][] to let others have their turn."""
+
+Steps = collections.Generator[Step, list[typing.Any], None]
 
 
 @dataclasses.dataclass(slots=True)
@@ -60,52 +94,27 @@ class Plan:
 
     Parameters
     ----------
-    keys
-        Names the keys.
-    codec
-        Decodes payloads.
-    packer
-        Packs entries.
-    lifetimes
-        Milliseconds that entries of each expiring kind live; 0 for ever.
-    statistics
-        Counts what cannot be used.
+    setup
+        How the client is set up.
+    token
+        Ends the names of staging keys: another writer must not write into the same ones.
     """
 
-    __slots__ = (
-        "_codec",
-        "_keys",
-        "_lifetimes",
-        "_packer",
-        "_patched",
-        "_statistics",
-        "is_small",
-        "packed",
-        "settled",
-        "shares",
-    )
+    __slots__ = ("_codec", "_keys", "_patched", "_setup", "_tables", "_token", "is_small", "settled", "shares")
 
-    def __init__(
-        self,
-        keys: Keys,
-        codec: Codec,
-        packer: Packer,
-        lifetimes: collections.Mapping[AnyKind, int],
-        statistics: Statistics,
-    ) -> None:
-        self._codec = codec
-        self._keys = keys
-        self._lifetimes = lifetimes
-        self._packer = packer
+    def __init__(self, setup: Setup, token: str, /) -> None:
+        self._codec = setup.codec
+        self._keys = setup.keys
         self._patched: dict[tuple[AnyKind, str], dict[str, bytes | None]] = {}
         """Kind and guild id → what is stored of the entities that are patched, as far as it is known."""
-        self._statistics = statistics
+        self._setup = setup
+        self._tables: dict[tuple[AnyKind, str], dict[str, str]] = {}
+        """Kind and guild id → id → channel, of strings that go with their guild or channel."""
+        self._token = token
         self.is_small: bool = True
         """Whether each share fits into one transaction."""
-        self.packed: typing.Final[list[Packed]] = []
-        """The transaction of each share, after `pack`."""
         self.settled: typing.Final[dict[tuple[AnyKind, str], list[Scope]]] = {}
-        """Kind and guild id → what its changes come to, after `pack`."""
+        """Kind and guild id → what its changes come to, once they are settled."""
         self.shares: typing.Final[list[Share]] = []
         """What each delta changes, in the order in which they came."""
 
@@ -120,75 +129,130 @@ class Plan:
             unknown = [entity for entity in patched if typing.cast("Patch", entries[entity]).base is UNKNOWN]
             if unknown:
                 self._patched.setdefault((kind, guild), {}).update(dict.fromkeys(unknown))
+            if kind.shape is Shape.SINGLE and guild and (changes.cleared or changes.cleared_channels):
+                self._tables[kind, guild] = {}
 
-    def reads(self) -> list[bytes]:
-        """Return the commands whose answers are to be learnt before anything is packed."""
-        return [
-            self._read(kind, guild, group)
+    def steps(self, before: Plan | None, /, *, has_msetex: bool) -> Steps:
+        """Yield what is to be done, and take what is answered.
+
+        What `before` writes, if that is on its way, may come before or after what is read here.
+        """
+        if reads := self._reads():
+            self._learn((yield Ask(reads)), before)
+        if self.is_small:
+            packed: list[Packed] = []
+            for share in self.shares:
+                transaction = Transaction(self._keys, has_msetex=has_msetex)
+                for place in share.places:
+                    transaction.add(self._settle(place, share.elapsed))
+                    yield None
+                packed += transaction.finish()
+                yield None
+            yield Send(packed)
+        else:
+            for share in self.shares:
+                yield from self._large_steps(share, has_msetex=has_msetex)
+
+    def _large_steps(self, share: Share, /, *, has_msetex: bool) -> Steps:
+        large = _LargeWrite(share.delta, Transaction(self._keys, has_msetex=has_msetex))
+        for group in _by_guild(share):
+            following: list[collections.Iterator[Place]] = []
+            for place in group:
+                pieces = _pieces(place)
+                yield from self._add_large(large, self._settle(next(pieces), share.elapsed))
+                following.append(pieces)
+            if large.is_full:
+                yield large.send()
+                large = _LargeWrite(share.delta, Transaction(self._keys, has_msetex=has_msetex))
+            for place in itertools.chain.from_iterable(following):
+                yield from self._add_large(large, self._settle(place, share.elapsed))
+                if large.is_full:
+                    yield large.send()
+                    large = _LargeWrite(share.delta, Transaction(self._keys, has_msetex=has_msetex))
+
+        yield large.send()
+
+    def _add_large(self, large: _LargeWrite, scope: Scope, /) -> Steps:
+        size, kind = scope.size(), scope.kind
+        is_list = kind.shape is Shape.GUILD_BOUND and kind.channel_of is None and scope.changes.cleared
+        if size > _STAGED_BYTES and is_list:
+            staging = f"{self._keys.in_guild(kind.name, scope.guild)}:staging:{self._token}"
+            yield from self._stage(staging, scope)
+            large.transaction.add_staged(scope, staging)
+        else:
+            large.transaction.add(scope)
+            large.size += size
+        large.scopes.append(scope)
+        yield None
+
+    def _stage(self, staging: str, scope: Scope, /) -> Steps:
+        slot = self._keys.slot_of(staging)
+        yield Ask([(slot, _wire.pack("UNLINK", staging))])
+        for part in _parts(scope.puts):
+            store = _wire.pack("HSET", staging, entries=part)
+            yield Ask([(slot, store), (slot, _wire.pack("PEXPIRE", staging, _STAGING_LIFETIME))])
+
+    def _reads(self) -> list[tuple[int, bytes]]:
+        """Return the commands whose answers are to be learnt before anything is settled."""
+        reads = [
+            read
             for (kind, guild), entities in self._patched.items()
             for group in _groups(entities)
+            for read in self._read(kind, guild, group)
         ]
+        for kind, guild in self._tables:
+            key = self._keys.channels_in_guild(kind.name, guild)
+            reads.append((self._keys.slot_of(key), _wire.pack("HGETALL", key)))
+        return reads
 
-    def learn(self, answers: list[collections.Sequence[bytes | None]], before: Plan | None, /) -> None:
-        """Take the answers to `reads`. What `before` writes may have come before or after they were given."""
+    def _read(self, kind: AnyKind, guild: str, entities: list[str], /) -> list[tuple[int, bytes]]:
+        keys = self._keys
+        if kind.shape is Shape.GUILD_BOUND:
+            key = keys.in_guild(kind.name, guild)
+            return [(keys.slot_of(key), _wire.pack("HMGET", key, *entities))]
+
+        singles = (keys.single(kind.name, entity) for entity in entities)
+        return [(slot, _wire.pack("MGET", *group)) for slot, group in keys.by_slot(singles)]
+
+    def _learn(self, answers: list[typing.Any], before: Plan | None, /) -> None:
+        """Take the answers to what was read."""
         given = iter(answers)
-        for place, entities in self._patched.items():
+        for (kind, guild), entities in self._patched.items():
             for group in list(_groups(entities)):
-                entities.update(zip(group, next(given), strict=False))
-            for scope in () if before is None else before.settled.get(place, ()):
+                reads = len(self._read(kind, guild, group))
+                values = itertools.chain.from_iterable(itertools.islice(given, reads))
+                entities.update(zip(group, values, strict=False))
+            for scope in () if before is None else before.settled.get((kind, guild), ()):
                 self._follow(scope, entities)
+        for (kind, guild), table in self._tables.items():
+            found = iter([data.decode("ascii", "replace") for data in next(given)])
+            table.update(zip(found, found, strict=False))
+            for scope in () if before is None else before.settled.get((kind, guild), ()):
+                _place(scope, table)
 
-    def pack(self, *, has_msetex: bool) -> collections.Iterator[None]:
-        """Pack the shares, each as a transaction, step by step."""
-        for share in self.shares:
-            transaction = Transaction(self._keys, has_msetex=has_msetex)
-            for place in share.places:
-                scope = self.settle(place, share.elapsed)
-                self.settled.setdefault(place[:2], []).append(scope)
-                transaction.add(scope)
-                yield
-
-            self.packed.append(transaction.finish())
-            yield
-
-    def by_guild(self, share: Share, /) -> collections.Iterator[list[Place]]:
-        """Return what changes, guild by guild."""
-        guilds: dict[str, list[Place]] = {}
-        for kind, guild, changes in share.places:
-            if kind.keyed_by_guild and not changes.cleared:
-                for entity in changes.entries:
-                    guilds.setdefault(entity, []).append((kind, guild, changes.only([entity])))
-            else:
-                guilds.setdefault(guild, []).append((kind, guild, changes))
-
-        yield from guilds.values()
-
-    def settle(self, place: Place, elapsed: int, /) -> Scope:
+    def _settle(self, place: Place, elapsed: int, /) -> Scope:
         """Return what changes come to, now that all is known of what they depend on."""
         kind, guild, changes = place
         patched = self._patched.get((kind, guild))
         puts = typing.cast("dict[str, bytes]", dict(changes.entries) if changes.unpacked else changes.entries)
-        scope = Scope(kind, guild, changes, self._lifetimes.get(kind, 0), {}, [], puts, {})
+        scope = Scope(kind, guild, changes, self._setup.lifetimes.get(kind, 0), {}, [], puts, {})
         for entity in changes.unpacked:
             del puts[entity]
             entry = changes.entries[entity]
             if isinstance(entry, Patch):
                 self._settle_patch(scope, entity, entry, (patched or {}).get(entity))
-            elif not changes.cleared:
+            elif not changes.cleared or kind.shape is Shape.SINGLE:
                 scope.drops.append(entity)
 
+        if (table := self._tables.get((kind, guild))) is not None:
+            scope.drops += [entity for entity in _taken(changes, table) if entity not in changes.entries]
+            _place(scope, table)
         if kind.lifetime is not None:
             scope.date(elapsed)
         if patched is not None:
             self._follow(scope, patched)
+        self.settled.setdefault((kind, guild), []).append(scope)
         return scope
-
-    def _read(self, kind: AnyKind, guild: str, entities: list[str], /) -> bytes:
-        if kind.shape is Shape.STRING:
-            return _wire.pack("MGET", *(self._keys.single(kind.name, entity) for entity in entities))
-
-        key = self._keys.in_guild(kind.name, guild) if guild else self._keys.whole(kind.name)
-        return _wire.pack("HMGET", key, *entities)
 
     def _follow(self, scope: Scope, patched: dict[str, bytes | None], /) -> None:
         """Take what a scope makes of patched entities for stored: what comes after it builds on that."""
@@ -213,10 +277,10 @@ class Plan:
             elif patch.otherwise is not None:
                 scope.puts[entity] = self._overlay(scope, entity, patch.otherwise)
         except Exception as exc:  # noqa: BLE001 - one bad entry must not stop its neighbours
-            self._statistics.skipped += 1
+            self._setup.statistics.skipped += 1
             where = f" of guild {scope.guild}" if scope.guild else ""
             if isinstance(patch.base, bytes):
-                scope.puts[entity] = self._packer.pack_data(scope.kind, entity, patch.base)
+                scope.puts[entity] = self._setup.packer.pack_data(scope.kind, entity, patch.base)
             _LOGGER.error("An update of %s %s%s cannot be used and is skipped: %s", scope.kind.name, entity, where, exc)
 
     def _is_cleared(self, scope: Scope, entity: str, stored: bytes | None, /) -> bool:
@@ -232,12 +296,78 @@ class Plan:
 
     def _overlay(self, scope: Scope, entity: str, parts: tuple[bytes, ...], /) -> bytes:
         if len(parts) == 1:
-            return self._packer.pack_data(scope.kind, entity, parts[0])
+            return self._setup.packer.pack_data(scope.kind, entity, parts[0])
 
-        return self._packer.pack(scope.kind, entity, self._codec.overlay(parts, f"{scope.kind.name} {entity}"))
+        return self._setup.packer.pack(scope.kind, entity, self._codec.overlay(parts, f"{scope.kind.name} {entity}"))
+
+
+class _LargeWrite:
+    """The next of the transactions in which a large delta is written."""
+
+    __slots__ = ("_delta", "scopes", "size", "transaction")
+
+    def __init__(self, delta: Delta, transaction: Transaction, /) -> None:
+        self._delta = delta
+        self.scopes: list[Scope] = []
+        self.size = 0
+        self.transaction = transaction
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is to be sent."""
+        return self.transaction.entries > _TRANSACTION_ENTRIES or self.size > _TRANSACTION_BYTES
+
+    def send(self) -> Send:
+        """Return the step that sends it."""
+        return Send(self.transaction.finish(), [(self._delta, scope) for scope in self.scopes])
+
+
+def _by_guild(share: Share, /) -> collections.Iterator[list[Place]]:
+    """Return what changes, guild by guild."""
+    guilds: dict[str, list[Place]] = {}
+    for place in share.places:
+        guilds.setdefault(place[1], []).append(place)
+
+    yield from guilds.values()
+
+
+def _pieces(place: Place, /) -> collections.Iterator[Place]:
+    kind, guild, changes = place
+    for piece in changes.pieces():
+        yield kind, guild, piece
+
+
+def _parts(puts: dict[str, bytes], /) -> collections.Iterator[list[bytes]]:
+    part: list[bytes] = []
+    size = 0
+    for entry in puts.values():
+        part.append(entry)
+        size += len(entry)
+        if size > _PART_BYTES:
+            yield part
+            part, size = [], 0
+
+    if part:
+        yield part
 
 
 def _groups(entities: collections.Iterable[str], /) -> collections.Iterator[list[str]]:
     remaining = iter(entities)
     while group := list(itertools.islice(remaining, _READ_ENTRIES)):
         yield group
+
+
+def _taken(changes: Changes, table: collections.Mapping[str, str], /) -> list[str]:
+    """Return the ids in a table that go with their guild or channel."""
+    return [entity for entity, channel in table.items() if changes.cleared or channel in changes.cleared_channels]
+
+
+def _place(scope: Scope, table: dict[str, str], /) -> None:
+    """Take what a scope makes of a table of channels for stored."""
+    changes = scope.changes
+    for entity in _taken(changes, table):
+        del table[entity]
+    for entity in changes.entries:
+        table.pop(entity, None)
+        if entity in scope.puts and (channel := changes.channels.get(entity)) is not None:
+            table[entity] = channel

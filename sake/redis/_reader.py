@@ -12,20 +12,20 @@ from collections import abc as collections
 
 from sake import errors
 
+from . import _ids
 from . import _lanes
 from ._asker import Asker
 from ._changes import UNTOUCHED
 from ._changes import Lookup
-from ._codec import Codec
 from ._connections import Connections
 from ._connections import ReplyError
-from ._keys import Keys
+from ._facts import Facts
 from ._kinds import Kind
 from ._lanes import Request
 from ._overlay import Layer
 from ._overlay import Overlay
 from ._patience import Patience
-from ._statistics import Statistics
+from ._setup import Setup
 from ._writer import Writer
 
 AnyKind = Kind[typing.Any]
@@ -46,27 +46,23 @@ class Reader:
     ----------
     connections
         Where to.
-    layout
-        The database of each kind.
-    keys
-        The names of the keys.
-    codec
-        Decodes and encodes payloads.
+    setup
+        How the client is set up.
     writer
         Knows what is not written yet.
-    statistics
-        Is kept up to date.
-    timeout
-        Seconds that a read may take.
+    facts
+        What the server is known to have of guilds.
     """
 
     __slots__ = (
         "_asker",
         "_connections",
+        "_facts",
         "_is_closed",
         "_lanes",
         "_layout",
         "_loop",
+        "_reference",
         "_scheduled",
         "_statistics",
         "_tasks",
@@ -79,41 +75,63 @@ class Reader:
     def __init__(
         self,
         connections: Connections,
-        layout: collections.Mapping[AnyKind, int],
-        keys: Keys,
-        codec: Codec,
+        setup: Setup,
         writer: Writer,
-        statistics: Statistics,
-        timeout: float,
+        facts: Facts,
+        /,
     ) -> None:
-        self._asker = Asker(timeout, self.spawn)
+        self._asker = Asker(setup.read_timeout, self.spawn)
         self._connections = connections
+        self._facts = facts
         self._is_closed = False
-        self._lanes = _lanes.Lanes(connections, layout, keys, self._asker, self.spawn, statistics)
-        self._layout = layout
+        self._lanes = _lanes.Lanes(connections, setup, self._asker, self.spawn)
+        self._layout = setup.layout
         self._loop = asyncio.get_running_loop()
-        self.overlay: typing.Final = Overlay(writer, codec)
+        self.overlay: typing.Final = Overlay(writer, setup.codec)
+        self._reference = setup.reference
         self._scheduled = False
-        self._statistics = statistics
+        self._statistics = setup.statistics
         self._tasks: set[asyncio.Task[typing.Any]] = set()
-        self._timeout = timeout
+        self._timeout = setup.read_timeout
         self._waiting: list[Request] = []
         self._writer = writer
 
     def get(self, kind: AnyKind, guild: str, entities: list[str], /) -> asyncio.Future[list[bytes | None]]:
         """Return the bytes of entities, in the order asked; [None][] for those that do not exist.
 
-        For a kind without payloads, the bytes of an id that is in the set are empty. The future fails with
-        [BackendError][sake.errors.BackendError] if the server has to be asked and cannot be.
+        The bytes of a mark are empty. The future fails with [BackendError][sake.errors.BackendError] if the server has
+        to be asked and cannot be.
         """
         return self._submit(kind, guild, entities)
 
-    def get_owners(self, kind: AnyKind, entities: list[str], /) -> asyncio.Future[list[bytes | None]]:
-        """Return the ids of the guilds that entities of an owned kind are in; as `get` does."""
-        return self._submit(kind, None, entities)
+    async def find_guilds(self, kind: AnyKind, entities: list[str], /) -> list[str | None]:
+        """Return the ids of the guilds that ids belong to, in the order asked; [None][] where that is not known.
 
-    async def call(self, kind: AnyKind, *commands: bytes) -> list[typing.Any]:
+        `kind` is what they are asked for.
+
+        Raises
+        ------
+        sake.errors.BackendError
+            If the server has to be asked and cannot be.
+        """
+        found = [self._writer.find_guild(entity) or self._facts.find(entity) for entity in entities]
+        unknown = [entity for entity, guild in zip(entities, found, strict=True) if guild is None]
+        if not unknown:
+            return found
+
+        age = self._facts.age
+        answers = await self._submit(kind, None, unknown)
+        guilds = dict(zip(unknown, map(_ids.stored_snowflake, answers), strict=True))
+        for entity, guild in guilds.items():
+            # What was removed meanwhile is to be written again when it comes again.
+            if guild is not None and age == self._facts.age:
+                self._facts.learn(entity, guild)
+        return [guild or guilds[entity] for entity, guild in zip(entities, found, strict=True)]
+
+    async def call(self, kind: AnyKind | None, *commands: bytes) -> list[typing.Any]:
         """Send packed commands to the database of a kind and return their replies.
+
+        Without a kind, they are sent to where guilds are listed.
 
         Raises
         ------
@@ -123,14 +141,14 @@ class Reader:
             If the client is closed meanwhile.
         """
         with self._counted():
-            database = self._connections.database(self._layout[kind])
+            database = self._connections.database(self._reference if kind is None else self._layout[kind])
             asking = self._asker.ask(database, list(commands), self._timeout)
             # What is one of our own tasks already ends with them.
             is_own = asyncio.current_task() in self._tasks
             answers = await (asking if is_own else self.finish(self.spawn(asking)))
             for answer in answers:
                 if isinstance(answer, ReplyError):
-                    raise _lanes.refused(database, kind, answer)
+                    raise _lanes.refused(database, "guild" if kind is None else kind.name, answer)
 
             return answers
 
@@ -252,7 +270,7 @@ class Reader:
         if request.guild is not None:
             return self.overlay.find(request.kind, request.guild, entity)
 
-        guild = self._writer.find_owner(request.kind, entity)
+        guild = self._writer.find_guild(entity)
         return UNTOUCHED if guild is None else guild.encode()
 
     async def _answer(

@@ -14,6 +14,7 @@ from ._keys import Keys
 from ._kinds import Kind
 from ._kinds import Shape
 from ._replies import ReplyError
+from ._setup import Setup
 
 AnyKind = Kind[typing.Any]
 
@@ -48,7 +49,6 @@ _ARGUMENTS: typing.Final[dict[str, tuple[str, ...]]] = {
     "EXISTS": (),
     "HDEL": ("0",),
     "HEXISTS": ("0",),
-    "HGET": ("0",),
     "HGETALL": (),
     "HKEYS": (),
     "HLEN": (),
@@ -61,37 +61,37 @@ _ARGUMENTS: typing.Final[dict[str, tuple[str, ...]]] = {
     "PERSIST": (),
     "PEXPIRE": ("1",),
     "SADD": ("0",),
+    "SCARD": (),
     "SET": ("0",),
     "SMEMBERS": (),
-    "SMISMEMBER": ("0",),
     "SREM": ("0",),
     "UNLINK": (),
 }
 """What follows the key."""
 
-_LIST: typing.Final[_Uses] = ("HLEN HMGET HSCAN HVALS", "EXISTS HDEL HEXISTS HKEYS HSET PERSIST PEXPIRE UNLINK")
-_WHOLE: typing.Final[_Uses] = ("HKEYS HLEN HMGET HSCAN HVALS", "HDEL HEXISTS HSET UNLINK")
-_MARKS: typing.Final[_Uses] = ("SMEMBERS SMISMEMBER", "SADD SREM UNLINK")
+_CHANNELS: typing.Final[_Uses] = ("HGETALL", "HDEL HSET UNLINK")
+_FACTS: typing.Final[_Uses] = ("HMGET", "HDEL HSET")
+_GUILDS: typing.Final[_Uses] = ("SCARD SMEMBERS", "SADD SREM")
+_LIST: typing.Final[_Uses] = ("HLEN HMGET HSCAN HVALS", "HDEL HEXISTS HKEYS HSET PERSIST PEXPIRE UNLINK")
 _SINGLE: typing.Final[_Uses] = ("MGET", "MSET PEXPIRE SET UNLINK")
-_GUILDS: typing.Final[_Uses] = ("SMEMBERS", "SADD SREM")
-_OWNERS: typing.Final[_Uses] = ("HMGET", "HDEL HSET")
-_PLACES: typing.Final[_Uses] = ("", "HDEL HGET HKEYS HSET")
-_CHANNELS: typing.Final[_Uses] = ("HGETALL HLEN", "HDEL HKEYS HSET")
 
 
-def probes(keys: Keys, kinds: collections.Iterable[AnyKind], /, *, writes: bool) -> list[Probe]:
-    """Return the commands that are needed to read some kinds in one database, and to write them if `writes`."""
+def probes(setup: Setup, index: int, /, *, writes: bool) -> list[Probe]:
+    """Return the commands that are needed to read what is in one database, and to write it if `writes`."""
+    kinds = [kind for kind, database in setup.layout.items() if database == index]
+    keys = {key: uses for kind in kinds for key, uses in _keys_of(setup.keys, kind).items()}
+    if index == setup.reference and setup.knows_guilds:
+        keys |= {setup.keys.guilds(): _GUILDS, setup.keys.guild_of("0"): _FACTS}
+
     found: dict[str, bytes] = {}
-    all_keys: list[str] = []
+    for key, (reading, writing) in keys.items():
+        for command in f"{reading} {writing if writes else ''}".split():
+            found[f"{command} {key}"] = _wire.pack(command, key, *_ARGUMENTS[command])
     for kind in kinds:
-        for key, (reading, writing) in _keys_of(keys, kind).items():
-            all_keys.append(key)
-            for command in f"{reading} {writing if writes else ''}".split():
-                found[f"{command} {key}"] = _wire.pack(command, key, *_ARGUMENTS[command])
-        if kind.shape is Shape.STRING:
+        if kind.shape is Shape.SINGLE:
             found["SCAN"] = _wire.pack("SCAN", "0")
-        if kind.shape is Shape.GUILD_HASH and writes:
-            key = keys.in_guild(kind.name, "0")
+        elif writes:
+            key = setup.keys.in_guild(kind.name, "0")
             found[f"RENAME {key}:staging"] = _wire.pack("RENAME", f"{key}:staging", key)
 
     if writes:
@@ -99,7 +99,7 @@ def probes(keys: Keys, kinds: collections.Iterable[AnyKind], /, *, writes: bool)
         found["MULTI"] = _BEGIN
 
     # A node of a Cluster does not answer for keys in different slots.
-    return [*found.items(), (_NOT_NEEDED, _wire.pack("EXISTS", *all_keys))]
+    return [*found.items(), (_NOT_NEEDED, _wire.pack("EXISTS", *keys))]
 
 
 def find_problem(answers: collections.Mapping[str, object], /) -> tuple[str, ReplyError] | None:
@@ -120,22 +120,10 @@ def find_problem(answers: collections.Mapping[str, object], /) -> tuple[str, Rep
 
 def _keys_of(keys: Keys, kind: AnyKind, /) -> dict[str, _Uses]:
     """Return a kind's keys, and the commands that read and write each."""
-    if kind.shape is Shape.HASH:
-        return {keys.whole(kind.name): _WHOLE}
-    if kind.shape is Shape.SET:
-        return {keys.whole(kind.name): _MARKS}
-
-    found: dict[str, _Uses] = {}
-    if kind.shape is Shape.STRING:
-        found[keys.single(kind.name, "0")] = _SINGLE
+    if kind.shape is Shape.GUILD_BOUND:
+        found = {keys.in_guild(kind.name, "0"): _LIST}
     else:
-        found[keys.in_guild(kind.name, "0")] = _LIST
-    if kind.in_guild:
-        found[keys.guilds(kind.name)] = _GUILDS
-    if kind.owned:
-        found[keys.owners(kind.name)] = _OWNERS
+        found = {keys.single(kind.name, "0"): _SINGLE}
     if kind.channel_of is not None:
-        found[keys.channels_in_guild(kind.name, "0")] = _PLACES
-        found[keys.in_channel(kind.name, "0")] = _CHANNELS
-
+        found[keys.channels_in_guild(kind.name, "0")] = _CHANNELS
     return found

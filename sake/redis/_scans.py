@@ -6,17 +6,18 @@ from __future__ import annotations
 __all__ = [
     "check_window_size",
     "count_all",
+    "count_guilds",
     "count_in_channel",
     "count_in_guild",
+    "find_guild",
     "guild_ids",
-    "guilds_of_channel",
     "ids",
     "in_all",
     "in_channel",
     "in_guild",
-    "known_guilds",
 ]
 
+import asyncio
 import typing
 from collections import abc as collections
 
@@ -52,14 +53,9 @@ def check_window_size(window_size: int, /) -> int:
 async def in_all(engine: Engine, kind: AnyKind, window_size: int, /) -> collections.AsyncIterator[Window]:
     """Fetch all entries of a kind."""
     await engine.reader.settle(kind)
-    if kind.shape is Shape.STRING:
+    if kind.shape is Shape.SINGLE:
         async for names in _scan(engine, kind, window_size):
-            keys = [engine.keys.single(kind.name, name) for name in names]
-            (values,) = await engine.reader.call(kind, _wire.pack("MGET", *keys))
-            yield "", [value for value in values if value is not None]
-    elif kind.shape is Shape.HASH:
-        async for values in _hash(engine, kind, engine.keys.whole(kind.name), window_size):
-            yield "", values
+            yield "", await _singles(engine, kind, names)
     else:
         async for window in _in_all_guilds(engine, kind, window_size):
             yield window
@@ -76,10 +72,12 @@ async def in_channel(
     engine: Engine, kind: AnyKind, channel: str, window_size: int, /
 ) -> collections.AsyncIterator[Window]:
     """Fetch the entries of a kind in one channel."""
-    await engine.reader.settle(kind)
-    for guild, group in (await _places(engine, kind, channel)).items():
-        for entities in _chunks(group, window_size):
-            command = _wire.pack("HMGET", engine.keys.in_guild(kind.name, guild), *entities)
+    guild, entities = await _in_channel(engine, kind, channel)
+    for group in _chunks(entities, window_size):
+        if kind.shape is Shape.SINGLE:
+            yield guild, await _singles(engine, kind, group)
+        else:
+            command = _wire.pack("HMGET", engine.keys.in_guild(kind.name, guild), *group)
             (values,) = await engine.reader.call(kind, command)
             yield guild, [value for value in values if value is not None]
 
@@ -87,14 +85,11 @@ async def in_channel(
 async def count_all(engine: Engine, kind: AnyKind, /) -> int:
     """Count all entries of a kind."""
     await engine.reader.settle(kind)
-    if kind.shape is Shape.STRING:
+    if kind.shape is Shape.SINGLE:
         return sum([len(names) async for names in _scan(engine, kind, 1_000)])
 
-    if kind.shape is Shape.HASH:
-        return await _length(engine, kind, engine.keys.whole(kind.name))
-
     total = 0
-    async for group in known_guilds(engine, kind):
+    async for group in _known_guilds(engine):
         total += sum(await _lengths(engine, kind, group))
 
     return total
@@ -108,54 +103,75 @@ async def count_in_guild(engine: Engine, kind: AnyKind, guild: str, /) -> int:
 
 async def count_in_channel(engine: Engine, kind: AnyKind, channel: str, /) -> int:
     """Count the entries of a kind in one channel."""
-    await engine.reader.settle(kind)
-    return await _length(engine, kind, engine.keys.in_channel(kind.name, channel))
+    _, entities = await _in_channel(engine, kind, channel)
+    if kind.shape is Shape.SINGLE:
+        return len([value for value in await _singles(engine, kind, entities) if value is not None])
+
+    return len(entities)
 
 
 async def ids(engine: Engine, kind: AnyKind, /) -> collections.AsyncIterator[list[str]]:
-    """Fetch, in windows, the ids of all guilds with entries of a kind, or of all entries where it knows no guilds.
+    """Fetch, in windows, the ids of all entries of a kind that has one in a guild, or knows no guilds.
 
     Those that are not written yet are among them, also where the server refuses to write them.
     """
-    if kind.shape is Shape.GUILD_HASH:
+    if kind.one_per_guild:
         async for group in guild_ids(engine, kind):
-            yield group
+            found = await asyncio.gather(*(engine.reader.get(kind, guild, [guild]) for guild in group))
+            yield [guild for guild, data in zip(group, found, strict=True) if data != [None]]
         return
 
-    overlay = engine.reader.overlay
     await engine.reader.settle(kind)
-    if kind.shape is Shape.STRING:
-        yield list(overlay.entities(kind))
-        async for names in _scan(engine, kind, 1_000):
-            yield names
-    else:
-        command = "SMEMBERS" if kind.shape is Shape.SET else "HKEYS"
-        (members,) = await engine.reader.call(kind, _wire.pack(command, engine.keys.whole(kind.name)))
-        stored = set(_snowflakes(members))
-        yield [name for name in stored | overlay.entities(kind) if overlay.has(kind, name, is_stored=name in stored)]
+    yield list(engine.reader.overlay.entities(kind))
+    async for names in _scan(engine, kind, 1_000):
+        yield names
 
 
 async def guild_ids(engine: Engine, kind: AnyKind, /) -> collections.AsyncIterator[list[str]]:
-    """Fetch, in windows, the ids of the guilds with entries of a kind, written or not."""
+    """Fetch, in windows, the ids of the guilds that may have entries of a kind, written or not."""
     await engine.reader.settle(kind)
-    yield list(engine.reader.overlay.guilds(kind))
-    async for group in known_guilds(engine, kind):
-        yield group
+    unwritten = engine.reader.overlay.guilds(kind)
+    yield list(unwritten)
+    async for group in _known_guilds(engine):
+        yield [guild for guild in group if guild not in unwritten]
 
 
-async def guilds_of_channel(engine: Engine, kind: AnyKind, channel: str, /) -> list[str]:
-    """Return the ids of the guilds (one, or none) that have entities of a kind in a channel."""
-    return list(await _places(engine, kind, channel))
+async def count_guilds(engine: Engine, /) -> int:
+    """Count the guilds that anything is stored of."""
+    (count,) = await engine.reader.call(None, _wire.pack("SCARD", engine.keys.guilds()))
+    return int(count)
 
 
-async def _places(engine: Engine, kind: AnyKind, channel: str, /) -> dict[str, list[bytes]]:
-    (found,) = await engine.reader.call(kind, _wire.pack("HGETALL", engine.keys.in_channel(kind.name, channel)))
-    places: dict[str, list[bytes]] = {}
-    for entity, guild in zip(found[::2], found[1::2], strict=True):
-        if (name := _ids.stored_snowflake(guild)) is not None:
-            places.setdefault(name, []).append(entity)
+async def find_guild(engine: Engine, kind: AnyKind, entity: str, /) -> str | None:
+    """Return the guild that an id belongs to, if that is known."""
+    (guild,) = await engine.reader.find_guilds(kind, [entity])
+    return guild
 
-    return places
+
+async def _in_channel(engine: Engine, kind: AnyKind, channel: str, /) -> tuple[str, list[str]]:
+    """Return the guild of a channel, and the ids of the entries of a kind in there."""
+    # What was received a moment ago is described by then, and tells which guild it is.
+    await asyncio.sleep(0)
+    guild = await find_guild(engine, kind, channel)
+    if guild is None:
+        return "", []
+
+    await engine.reader.settle(kind, guild)
+    (found,) = await engine.reader.call(kind, _wire.pack("HGETALL", engine.keys.channels_in_guild(kind.name, guild)))
+    names = zip(found[::2], found[1::2], strict=True)
+    return guild, [_name(entity) for entity, place in names if _name(place) == channel]
+
+
+async def _singles(engine: Engine, kind: AnyKind, entities: list[str], /) -> list[bytes]:
+    keys = engine.keys
+    singles = (keys.single(kind.name, entity) for entity in entities)
+    commands = [_wire.pack("MGET", *group) for _, group in keys.by_slot(singles)] if entities else []
+    answers = await engine.reader.call(kind, *commands) if commands else []
+    return [value for values in answers for value in values if value is not None]
+
+
+def _name(data: bytes, /) -> str:
+    return data.decode("ascii", "replace")
 
 
 async def _length(engine: Engine, kind: AnyKind, key: str, /) -> int:
@@ -190,10 +206,11 @@ async def _hash(
 
 
 async def _in_all_guilds(engine: Engine, kind: AnyKind, window_size: int, /) -> collections.AsyncIterator[Window]:
-    async for group in known_guilds(engine, kind):
+    async for group in _known_guilds(engine):
         together: list[str] = []
         size = 0
-        for guild, length in zip(group, await _lengths(engine, kind, group), strict=True):
+        lengths = [1] * len(group) if kind.one_per_guild else await _lengths(engine, kind, group)
+        for guild, length in zip(group, lengths, strict=True):
             if length > window_size:
                 async for values in _hash(engine, kind, engine.keys.in_guild(kind.name, guild), window_size):
                     yield guild, values
@@ -217,10 +234,10 @@ async def _values(engine: Engine, kind: AnyKind, guilds: list[str], /) -> list[W
     return list(zip(guilds, await engine.reader.call(kind, *commands), strict=True))
 
 
-async def known_guilds(engine: Engine, kind: AnyKind, /) -> collections.AsyncIterator[list[str]]:
-    (members,) = await engine.reader.call(kind, _wire.pack("SMEMBERS", engine.keys.guilds(kind.name)))
+async def _known_guilds(engine: Engine, /) -> collections.AsyncIterator[list[str]]:
+    (members,) = await engine.reader.call(None, _wire.pack("SMEMBERS", engine.keys.guilds()))
     for group in _chunks(members, _GUILDS_AT_ONCE):
-        yield _snowflakes(group)
+        yield [name for data in group if (name := _ids.stored_snowflake(data)) is not None]
 
 
 async def _scan(engine: Engine, kind: AnyKind, window_size: int, /) -> collections.AsyncIterator[list[str]]:
@@ -237,10 +254,6 @@ async def _scan(engine: Engine, kind: AnyKind, window_size: int, /) -> collectio
             yield window
         if cursor == b"0":
             return
-
-
-def _snowflakes(stored: collections.Iterable[bytes], /) -> list[str]:
-    return [name for data in stored if (name := _ids.stored_snowflake(data)) is not None]
 
 
 def _chunks(items: list[_T], size: int, /) -> collections.Iterator[list[_T]]:

@@ -8,15 +8,17 @@ __all__ = [
     "clear",
     "clear_channel",
     "clear_guild",
+    "clear_guilds",
     "delete",
     "delete_owned",
     "find",
-    "forget_all",
     "get",
     "get_many",
+    "get_many_guilds",
     "get_many_owned",
     "get_named",
     "get_owned",
+    "is_marked",
     "iter_all",
     "iter_channel",
     "iter_guild",
@@ -163,8 +165,8 @@ async def get_many_owned(
         return {}
 
     by_guild: dict[str, list[str]] = {}
-    for entity, owner in zip(entities, await engine.reader.get_owners(kind, entities), strict=True):
-        if guild := _ids.stored_snowflake(owner):
+    for entity, guild in zip(entities, await engine.reader.find_guilds(kind, entities), strict=True):
+        if guild is not None:
             by_guild.setdefault(guild, []).append(entity)
 
     found: dict[str, tuple[str, bytes | None]] = {}
@@ -173,6 +175,22 @@ async def get_many_owned(
         found.update({entity: (guild, data) for entity, data in zip(group, answer, strict=True)})
 
     return _by_snowflake(_build_many(engine, kind, entities, found))
+
+
+async def get_many_guilds(
+    engine: Engine, kind: Kind[_T], guild_ids: collections.Iterable[hikari.Snowflakeish], /
+) -> dict[hikari.Snowflake, _T]:
+    """Return the models of what each of some guilds has one of; as `get_many` does."""
+    guilds = list(dict.fromkeys(map(text, guild_ids)))
+    answers = await asyncio.gather(*(engine.reader.get(kind, guild, [guild]) for guild in guilds))
+    found = {guild: (guild, data) for guild, (data,) in zip(guilds, answers, strict=True)}
+    return _by_snowflake(_build_many(engine, kind, guilds, found))
+
+
+async def is_marked(engine: Engine, kind: AnyKind, guild_id: hikari.Snowflakeish, /) -> bool:
+    """Return whether a guild has a mark."""
+    guild = text(guild_id)
+    return await find(engine, kind, guild, guild) is not None
 
 
 async def get_named(engine: Engine, kind: Kind[_T], names: collections.Iterable[str], /) -> dict[str, _T]:
@@ -265,24 +283,16 @@ async def delete_owned(
 
 async def clear(engine: Engine, kind: AnyKind, /) -> None:
     """Delete all entities of a kind."""
-    if kind.shape in (Shape.HASH, Shape.SET):
-        await write(engine, lambda draft: draft.clear(kind, ""))
-        return
-
-    def forget(draft: Draft, name: str) -> None:
-        if kind.shape is Shape.GUILD_HASH:
-            draft.clear(kind, name)
-        else:
-            draft.drop(kind, "", name)
-
-    if kind.shape is Shape.STRING and kind.in_guild:
-        await _describe_all(engine, _scans.guild_ids(engine, kind), lambda draft, guild: draft.clear(kind, guild))
-    await forget_all(engine, kind, forget)
+    if kind.in_guild:
+        await clear_guilds(engine, kind, lambda draft, guild: draft.clear(kind, guild))
+    if kind.shape is Shape.SINGLE:
+        await _describe_all(engine, _scans.ids(engine, kind), lambda draft, name: draft.drop(kind, "", name))
+    await engine.writer.flush()
 
 
-async def forget_all(engine: Engine, kind: AnyKind, forget: _Forget, /) -> None:
-    """Describe by `forget` what goes with each entity of a kind, or each guild that has some."""
-    await _describe_all(engine, _scans.ids(engine, kind), forget)
+async def clear_guilds(engine: Engine, kind: AnyKind, forget: _Forget, /) -> None:
+    """Describe by `forget` what goes of each guild with entities of a kind, and wait until it is written."""
+    await _describe_all(engine, _scans.guild_ids(engine, kind), forget)
     await engine.writer.flush()
 
 
@@ -303,14 +313,10 @@ async def clear_guild(engine: Engine, kind: AnyKind, guild_id: hikari.Snowflakei
 async def clear_channel(engine: Engine, kind: AnyKind, channel_id: hikari.Snowflakeish, /) -> None:
     """Delete the entities of a kind in one channel."""
     channel = text(channel_id)
-    await engine.reader.settle(kind)
-    guilds = {*await _scans.guilds_of_channel(engine, kind, channel), *engine.reader.overlay.guilds(kind)}
-
-    def describe(draft: Draft) -> None:
-        for guild in guilds:
-            draft.clear_channel(kind, guild, channel)
-
-    await write(engine, describe)
+    # What was received a moment ago is described by then, and tells which guild it is.
+    await asyncio.sleep(0)
+    if (guild := await _scans.find_guild(engine, kind, channel)) is not None:
+        await write(engine, lambda draft: draft.clear_channel(kind, guild, channel))
 
 
 def _iterate(
@@ -377,23 +383,10 @@ async def _find_many(engine: Engine, kind: AnyKind, guild: str, entities: list[s
 
 
 async def _find_owned(engine: Engine, kind: AnyKind, entity: str, /) -> tuple[str, bytes | None]:
-    guild = engine.recall_owner(kind, entity)
-    if guild is not None:
-        data = await find(engine, kind, guild, entity)
-        if data is not None:
-            return guild, data
-        engine.remember_owner(kind, entity, None)
-
-    (owner,) = await engine.reader.get_owners(kind, [entity])
-    guild = _ids.stored_snowflake(owner)
-    if guild is None:
-        return "", None
-
-    data = await find(engine, kind, guild, entity)
-    if data is not None:
-        engine.remember_owner(kind, entity, guild)
-
-    return guild, data
+    # What was received a moment ago is described by then, and tells which guild it is.
+    await asyncio.sleep(0)
+    guild = await _scans.find_guild(engine, kind, entity)
+    return ("", None) if guild is None else (guild, await find(engine, kind, guild, entity))
 
 
 def _not_found(kind: AnyKind, guild: str, entity: str, /) -> errors.EntryNotFound:

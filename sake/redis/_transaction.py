@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A delta as one `MULTI`/`EXEC`, packed for the wire. Pure.
+"""What changes together, packed for the wire. Pure.
 
 The client pays for every reply it reads, and the server for every value that Lua copies. So what has many fields
 goes in commands of its own, and one script in the same transaction does all the rest: what has few fields, and what
-depends on what is stored (the channel an entity was in, the ids that a replacement drops).
+depends on what is stored (the ids that a replacement drops, the channel an entity is in).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ._wire import Argument
 from ._wire import bulk
 from ._wire import name_of
 from ._wire import pack
+from ._wire import value_of
 
 AnyKind = Kind[typing.Any]
 
@@ -81,8 +82,27 @@ class Scope:
         return f"{self.kind.name} {listed}" + (f" of guild {self.guild}" if self.guild else "")
 
 
-Packed = tuple[list[bytes], list[Scope | str]]
-"""The packed commands of a transaction, from `MULTI` to `EXEC`, and what each of those in between is about."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Packed:
+    """Commands for one place, packed."""
+
+    slot: int
+    """Which place that is."""
+
+    commands: list[bytes]
+    """The commands, in pieces to be joined."""
+
+    about: list[Scope | str]
+    """What each of the commands is about."""
+
+    is_transaction: bool
+    """Whether they are between `MULTI` and `EXEC`."""
+
+    @property
+    def replies(self) -> int:
+        """How many replies they have."""
+        return len(self.about) + 2 * self.is_transaction
+
 
 _MULTI: typing.Final = pack("MULTI")
 _EXEC: typing.Final = pack("EXEC")
@@ -104,209 +124,255 @@ class _Command:
         self.parts += map(bulk, arguments)
         self.count += len(arguments)
 
-    def add_entries(self, entries: collections.Collection[bytes], /) -> None:
-        self.parts += entries
-        self.count += 2 * len(entries)
-
-    def extend(self, other: _Command, /) -> None:
-        self.parts += other.parts
-        self.count += other.count
+    def add_packed(self, parts: collections.Collection[bytes], count: int, /) -> None:
+        self.parts += parts
+        self.count += count
 
     def finish(self) -> list[bytes]:
         return [b"*%d\r\n" % self.count, *self.parts]
 
 
+class _Place:
+    """What changes in one place, at once."""
+
+    __slots__ = ("_checks", "_commands", "_keys", "_script", "_strings")
+
+    def __init__(self) -> None:
+        self._checks: list[Argument] = []
+        self._commands: list[_Command] = []
+        self._keys: dict[str | bytes, int] = {}
+        """The keys that the script touches, by the numbers they have there."""
+        self._script = _Command("")
+        self._strings: dict[int, list[bytes]] = {}
+        """Entries of strings by their lifetimes."""
+
+    def command(self, about: Scope | str, *arguments: Argument) -> _Command:
+        command = _Command(about, *arguments)
+        self._commands.append(command)
+        return command
+
+    def check(self, key: str, length: int, /) -> None:
+        self._checks += ("check", self._number(key), length)
+
+    def step(self, name: str, *keys: str, then: collections.Iterable[Argument] = ()) -> _Command:
+        """Begin a step of the script. A key may be empty where there is none."""
+        self._script.add(name, *(self._number(key) if key else 0 for key in keys), *then)
+        return self._script
+
+    def put(self, key: str, entries: collections.Collection[bytes], /) -> None:
+        self.step("put", key, then=(2 * len(entries),)).add_packed(entries, 2 * len(entries))
+
+    def strings(self, lifetime: int, entries: collections.Iterable[bytes], /) -> None:
+        self._strings.setdefault(lifetime, []).extend(entries)
+
+    def finish(self, slot: int, /, *, has_msetex: bool) -> Packed:
+        commands: list[_Command] = []
+        for lifetime, entries in self._strings.items():
+            commands.append(self._set_strings(lifetime, entries, has_msetex=has_msetex))
+        if self._script.count:
+            script = _Command("removals and lookups", "EVAL", SOURCE, len(self._keys))
+            keys = [bulk(key) if isinstance(key, str) else key for key in self._keys]
+            script.add_packed(keys, len(keys))
+            script.add(*self._checks)
+            script.add_packed(self._script.parts, self._script.count)
+            commands.append(script)
+        commands += self._commands
+
+        packed = list(itertools.chain.from_iterable(command.finish() for command in commands))
+        is_transaction = len(commands) > 1
+        if is_transaction:
+            packed = [_MULTI, *packed, _EXEC]
+        return Packed(slot, packed, [command.about for command in commands], is_transaction)
+
+    def _number(self, key: str | bytes, /) -> int:
+        return self._keys.setdefault(key, len(self._keys) + 1)
+
+    def _set_strings(self, lifetime: int, entries: list[bytes], /, *, has_msetex: bool) -> _Command:
+        about = "entries with a lifetime" if lifetime else "entries without a lifetime"
+        if lifetime and (has_msetex or len(entries) == 1):
+            command = _Command(about, "MSETEX", len(entries)) if len(entries) > 1 else _Command(about, "SET")
+            command.add_packed(entries, 2 * len(entries))
+            command.add("PX", lifetime)
+            return command
+
+        command = _Command(about, "MSET")
+        command.add_packed(entries, 2 * len(entries))
+        if lifetime:
+            # One key after the other: a step names the first of them, and how many there are.
+            numbers = [self._number(name_of(entry)) for entry in entries]
+            self._script.add("expire", numbers[0], len(numbers), lifetime)
+        return command
+
+
 class Transaction:
-    """The changes of many scopes, to be written at once.
+    """The changes of many scopes, to be written at once as far as they are in one place.
 
     The order of effect is that of [Changes][sake.redis._delta.Changes]: first what goes, by the script and by plain
     commands, then what is set.
+
+    Parameters
+    ----------
+    keys
+        Names the keys, and tells in which place each is.
+    has_msetex
+        Whether the server can set many strings with one lifetime.
     """
 
-    __slots__ = (
-        "_checks",
-        "_commands",
-        "_guilds",
-        "_has_msetex",
-        "_keys",
-        "_owners",
-        "_script",
-        "_strings",
-        "entries",
-    )
+    __slots__ = ("_has_msetex", "_keys", "_places", "entries")
 
-    def __init__(self, keys: Keys, /, *, has_msetex: bool) -> None:
-        self._checks: list[Argument] = []
-        self._commands: list[_Command] = []
+    def __init__(self, keys: Keys, /, *, has_msetex: bool = False) -> None:
         self._has_msetex = has_msetex
-        self._guilds: dict[str, list[str]] = {}
         self._keys = keys
-        self._owners: dict[str, _Command] = {}
-        self._script = _Command("removals and lookups")
-        self._strings: dict[int, list[bytes]] = {}
+        self._places: dict[int, _Place] = {}
         self.entries: int = 0
         """How many entries were added, and scopes."""
 
     def add(self, scope: Scope, /) -> None:
         """Add the changes of one scope."""
-        kind = scope.kind
         self.entries += 1 + len(scope.puts) + len(scope.amends) + len(scope.drops)
-        if kind.shape is Shape.SET:
-            self._add_marks(scope)
-            return
-
-        indexed = kind.in_guild and scope.guild != ""
-        if indexed and (kind.owned or kind.channel_of is not None or scope.changes.cleared):
-            self._add_scripted(scope)
-        elif scope.changes.cleared:
-            self._script.add("unlink", self._hash(scope))
-        elif scope.drops:
-            self._add_drops(scope)
-
-        if scope.amends:
-            self._add_amends(scope)
-        if not scope.puts:
-            return
-
-        if kind.shape is Shape.STRING:
+        if scope.kind.shape is Shape.SINGLE:
             self._add_strings(scope)
-        elif len(scope.puts) < _MANY and (indexed or not scope.changes.cleared):
-            self._script.add("put", self._hash(scope), 2 * len(scope.puts))
-            self._script.add_entries(scope.puts.values())
-        else:
-            self._command(scope, "HSET", self._hash(scope)).add_entries(scope.puts.values())
-        if indexed:
-            self._add_lookups(scope)
+            return
+
+        place, key = self._at(self._hash(scope)), self._hash(scope)
+        self._add_removals(place, scope, key)
+        if scope.amends:
+            place.step("amend", key, then=(2 * len(scope.amends),)).add_packed(
+                scope.amends.values(), 2 * len(scope.amends)
+            )
+        if scope.puts and len(scope.puts) < _MANY:
+            place.put(key, scope.puts.values())
+        elif scope.puts:
+            place.command(scope, "HSET", key).add_packed(scope.puts.values(), 2 * len(scope.puts))
+        self._add_channels(place, scope, key)
 
     def add_staged(self, scope: Scope, staging: str, /) -> None:
         """Put a hash that was filled beforehand in the place of a scope's own, if it still is whole by then."""
         self.entries += 1
-        self._checks += ("check", staging, len(scope.puts))
-        self._add_scripted(scope)
-        self._script.add("rename", staging, self._hash(scope))
-        self._add_lookups(scope)
+        key = self._hash(scope)
+        place = self._at(key)
+        place.check(staging, len(scope.puts))
+        self._add_removals(place, scope, key)
+        place.step("rename", staging, key)
 
-    def finish(self) -> Packed:
-        """Return what was added."""
-        commands = [*self._commands, *self._owners.values()]
-        for kind, guilds in self._guilds.items():
-            self._script.add("mark", self._keys.guilds(kind), len(guilds), *guilds)
+    def list_guilds(self, guilds: collections.Collection[str], /) -> None:
+        """List guilds as having something."""
+        if guilds:
+            self._at(self._keys.guilds()).command("the list of guilds", "SADD", self._keys.guilds(), *guilds)
 
-        if self._script.count:
-            script = _Command(self._script.about, "EVAL", SOURCE, 0, *self._checks)
-            script.extend(self._script)
-            commands.insert(0, script)
-        for lifetime, entries in self._strings.items():
-            commands += self._finish_strings(lifetime, entries)
+    def unlist_guilds(self, guilds: collections.Collection[str], /) -> None:
+        """Take guilds from that list."""
+        if guilds:
+            self._at(self._keys.guilds()).command("the list of guilds", "SREM", self._keys.guilds(), *guilds)
 
-        packed = [_MULTI, *itertools.chain.from_iterable(command.finish() for command in commands), _EXEC]
-        return packed, [command.about for command in commands]
+    def put_facts(self, facts: collections.Mapping[str, str], /) -> None:
+        """Say which guilds ids belong to."""
+        buckets: dict[str, list[bytes]] = {}
+        for entity, guild in facts.items():
+            buckets.setdefault(self._keys.guild_of(entity), []).append(bulk(entity) + bulk(guild))
+        for key, entries in buckets.items():
+            self._at(key).put(key, entries)
 
-    def _finish_strings(self, lifetime: int, entries: list[bytes], /) -> list[_Command]:
-        about = "entries with a lifetime"
-        if lifetime and self._has_msetex:
-            command = _Command(about, "MSETEX", len(entries))
-            command.add_entries(entries)
-            command.add("PX", lifetime)
-            return [command]
+    def drop_facts(self, entities: collections.Iterable[str], /) -> None:
+        """Forget which guilds ids belong to."""
+        buckets: dict[str, list[str]] = {}
+        for entity in entities:
+            buckets.setdefault(self._keys.guild_of(entity), []).append(entity)
+        for key, ids in buckets.items():
+            self._at(key).step("drop", key, "", then=(len(ids), *ids))
 
-        command = _Command(about, "MSET")
-        command.add_entries(entries)
-        if not lifetime:
-            return [command]
+    def finish(self) -> list[Packed]:
+        """Return what was added, for each place."""
+        places = self._places.items()
+        return [packed for slot, place in places if (packed := place.finish(slot, has_msetex=self._has_msetex)).about]
 
-        expire = _Command(about, "EVAL", SOURCE, 0, "expire", lifetime, len(entries))
-        expire.parts += map(name_of, entries)
-        expire.count += len(entries)
-        return [command, expire]
+    def _at(self, key: str, /) -> _Place:
+        slot = self._keys.slot_of(key)
+        try:
+            return self._places[slot]
+        except KeyError:
+            return self._places.setdefault(slot, _Place())
 
     def _hash(self, scope: Scope, /) -> str:
-        name, guild = scope.kind.name, scope.guild
-        return self._keys.in_guild(name, guild) if guild else self._keys.whole(name)
+        return self._keys.in_guild(scope.kind.name, scope.guild)
 
-    def _command(self, scope: Scope, *arguments: Argument) -> _Command:
-        command = _Command(scope, *arguments)
-        self._commands.append(command)
-        return command
+    def _channels(self, scope: Scope, /) -> str:
+        if scope.kind.channel_of is None or not scope.guild:
+            return ""
 
-    def _add_scripted(self, scope: Scope, /) -> None:
-        steps: list[Argument] = []
-        if scope.changes.cleared:
-            steps.append("clear")
-        for channel in scope.changes.cleared_channels:
-            steps += ("empty", channel)
-        if scope.drops:
-            steps += ("drop", len(scope.drops), *scope.drops)
-        if scope.kind.channel_of is not None:
-            channels = scope.changes.channels.items()
-            for step, entries in (("place", scope.puts), ("move", scope.amends)):
-                if places := [(entity, channel or "") for entity, channel in channels if entity in entries]:
-                    steps += (step, 2 * len(places), *itertools.chain.from_iterable(places))
+        return self._keys.channels_in_guild(scope.kind.name, scope.guild)
 
-        if steps:
-            self._script.add("scope", *self._names(scope), *steps)
+    def _add_removals(self, place: _Place, scope: Scope, key: str, /) -> None:
+        """Add what goes of a list (`key`), of its table of channels, or of both."""
+        changes, channels, kind = scope.changes, self._channels(scope), scope.kind
+        if changes.cleared:
+            place.step("clear", key, channels, then=(int(changes.for_good and kind.owned),))
+        for channel in changes.cleared_channels:
+            place.step("empty", key, channels, then=(channel,))
+        if len(scope.drops) >= _MANY and not channels:
+            place.command(scope, "HDEL", key, *scope.drops)
+        elif scope.drops:
+            place.step("drop", key, channels, then=(len(scope.drops), *scope.drops))
 
-    def _names(self, scope: Scope, /) -> tuple[str, ...]:
-        kind, keys = scope.kind, self._keys
-        is_string, is_placed = kind.shape is Shape.STRING, kind.channel_of is not None
-        return (
-            "" if is_string else self._hash(scope),
-            keys.single(kind.name, "") if is_string else "",
-            keys.owners(kind.name) if kind.owned else "",
-            keys.channels_in_guild(kind.name, scope.guild) if is_placed else "",
-            keys.in_channel(kind.name, "") if is_placed else "",
-            keys.guilds(kind.name),
-            scope.guild,
-        )
-
-    def _add_drops(self, scope: Scope, /) -> None:
-        if scope.kind.shape is Shape.STRING:
-            self._command(scope, "UNLINK", *(self._keys.single(scope.kind.name, entity) for entity in scope.drops))
-        elif len(scope.drops) < _MANY:
-            self._script.add("delete", self._hash(scope), len(scope.drops), *scope.drops)
-        else:
-            self._command(scope, "HDEL", self._hash(scope), *scope.drops)
-
-    def _add_amends(self, scope: Scope, /) -> None:
-        if scope.kind.shape is not Shape.STRING:
-            self._script.add("amend", self._hash(scope), 2 * len(scope.amends))
-            self._script.add_entries(scope.amends.values())
+    def _add_channels(self, place: _Place, scope: Scope, key: str, /) -> None:
+        """Add the channels that entities are in. Where `key` is a list, what is amended may not be there any more."""
+        places = self._channels(scope)
+        if not places:
             return
 
-        dated = scope.amends.keys() & scope.lifetimes.keys()
-        for entity in dated:
-            self._script.add("reset", scope.lifetimes[entity], 2)
-            self._script.add_entries([scope.amends[entity]])
-        if renewed := [entry for entity, entry in scope.amends.items() if entity not in dated]:
-            self._script.add("renew", 2 * len(renewed))
-            self._script.add_entries(renewed)
+        channels = scope.changes.channels.items()
+        found = [(entity, channel) for entity, channel in channels if entity in scope.puts]
+        if put := [bulk(entity) + bulk(channel) for entity, channel in found if channel is not None]:
+            place.put(places, put)
+        if dropped := [entity for entity, channel in found if channel is None]:
+            place.step("drop", places, "", then=(len(dropped), *dropped))
+        if moved := [(entity, channel or "") for entity, channel in channels if entity in scope.amends]:
+            place.step("place", key, places, then=(2 * len(moved), *itertools.chain.from_iterable(moved)))
 
     def _add_strings(self, scope: Scope, /) -> None:
-        lifetimes = scope.lifetimes
-        if not lifetimes:
-            self._strings.setdefault(scope.lifetime, []).extend(scope.puts.values())
-            return
+        kind, keys, lifetimes = scope.kind, self._keys, scope.lifetimes
+        if scope.guild and kind.channel_of is not None:
+            place = self._at(keys.channels_in_guild(kind.name, scope.guild))
+            self._add_removals(place, scope, "")
+            self._add_channels(place, scope, "")
+        for slot, drops in self._by_slot(scope, scope.drops).items():
+            self._place(slot).command(scope, "UNLINK", *(keys.single(kind.name, entity) for entity in drops))
+        for slot, puts in self._by_slot(scope, scope.puts).items():
+            for lifetime, entities in _by_lifetime(puts, lifetimes, scope.lifetime).items():
+                self._place(slot).strings(lifetime, map(scope.puts.__getitem__, entities))
+        for entity, entry in scope.amends.items():
+            key = keys.single(kind.name, entity)
+            if entity in lifetimes:
+                self._at(key).step("reset", key).add_packed([value_of(entry), bulk(lifetimes[entity])], 2)
+            else:
+                self._at(key).step("renew", key).add_packed([value_of(entry)], 1)
 
-        usual = [entry for entity, entry in scope.puts.items() if entity not in lifetimes]
-        if usual:
-            self._strings.setdefault(scope.lifetime, []).extend(usual)
-        for entity in lifetimes.keys() & scope.puts.keys():
-            self._strings.setdefault(lifetimes[entity], []).append(scope.puts[entity])
+    def _place(self, slot: int, /) -> _Place:
+        return self._places.setdefault(slot, _Place())
 
-    def _add_lookups(self, scope: Scope, /) -> None:
-        name = scope.kind.name
-        self._guilds.setdefault(name, []).append(scope.guild)
-        if scope.kind.owned:
-            if name not in self._owners:
-                self._owners[name] = _Command(f"guilds of {name} entries", "HSET", self._keys.owners(name))
-            guild = bulk(scope.guild)
-            self._owners[name].add_entries([bulk(entity) + guild for entity in scope.puts])
+    def _by_slot(
+        self, scope: Scope, entities: collections.Collection[str], /
+    ) -> dict[int, collections.Collection[str]]:
+        """Return ids by the places of their strings."""
+        keys = self._keys
+        if not entities:
+            return {}
+        if keys.is_one_place:
+            return {keys.slot_of(""): entities}
 
-    def _add_marks(self, scope: Scope, /) -> None:
-        key = self._keys.whole(scope.kind.name)
-        if scope.changes.cleared:
-            self._script.add("unlink", key)
-        if scope.drops:
-            self._script.add("unmark", key, len(scope.drops), *scope.drops)
-        if scope.puts:
-            self._script.add("mark", key, len(scope.puts), *scope.puts)
+        found: dict[int, list[str]] = {}
+        for entity in entities:
+            found.setdefault(keys.slot_of(keys.single(scope.kind.name, entity)), []).append(entity)
+        return dict(found)
+
+
+def _by_lifetime(
+    entities: collections.Collection[str], lifetimes: collections.Mapping[str, int], usual: int, /
+) -> dict[int, collections.Collection[str]]:
+    if not lifetimes:
+        return {usual: entities}
+
+    found: dict[int, list[str]] = {}
+    for entity in entities:
+        found.setdefault(lifetimes.get(entity, usual), []).append(entity)
+    return dict(found)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["MARK", "Argument", "Packer", "bulk", "data_of", "name_of", "pack"]
+__all__ = ["Argument", "Packer", "bulk", "data_of", "mark", "name_of", "pack", "value_of"]
 
 import typing
 from collections import abc as collections
@@ -61,14 +61,24 @@ def name_of(entry: bytes, /) -> bytes:
     return entry[: end + 4 + int(entry[1:end])]
 
 
+def value_of(entry: bytes, /) -> bytes:
+    """Return the second of an entry's two arguments, packed."""
+    end = entry.index(b"\r")
+    return entry[end + 4 + int(entry[1:end]) :]
+
+
 def data_of(entry: bytes, /) -> bytes:
     """Return the second of an entry's two arguments: its payload."""
     end = entry.index(b"\r")
     return entry[entry.index(b"\n", end + 4 + int(entry[1:end])) + 1 : -2]
 
 
-MARK: typing.Final = bulk(b"") + bulk(b"")
-"""The entry of a kind without payloads."""
+def mark(guild: str, /) -> bytes:
+    """Return the entry of a mark: a guild's id, and nothing."""
+    return bulk(guild) + _EMPTY
+
+
+_EMPTY: typing.Final = bulk(b"")
 
 
 class Packer:
@@ -131,5 +141,5 @@ class _Prefixes(dict[AnyKind, bytes]):
         self._keys = keys
 
     def __missing__(self, kind: AnyKind, /) -> bytes:
-        prefix = self[kind] = self._keys.single(kind.name, "").encode() if kind.shape is Shape.STRING else b""
+        prefix = self[kind] = self._keys.single(kind.name, "").encode() if kind.shape is Shape.SINGLE else b""
         return prefix

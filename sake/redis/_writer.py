@@ -20,16 +20,14 @@ from ._batch import breathe
 from ._changes import UNTOUCHED
 from ._changes import Entry
 from ._changes import Lookup
-from ._codec import Codec
 from ._connections import Connections
 from ._connections import ReplyError
 from ._delta import NEVER
 from ._delta import Delta
 from ._draft import Draft
-from ._keys import Keys
+from ._facts import Facts
 from ._kinds import Kind
-from ._statistics import Statistics
-from ._wire import Packer
+from ._setup import Setup
 
 AnyKind = Kind[typing.Any]
 
@@ -64,18 +62,10 @@ class Writer:
     ----------
     connections
         Where to.
-    layout
-        The database of each kind.
-    keys
-        The names of the keys.
-    codec
-        Encodes and decodes payloads.
-    lifetimes
-        Milliseconds that entries of each expiring kind live; 0 for ever.
-    backlog_limit
-        Bytes of memory, about, that unwritten changes may take.
-    statistics
-        Is kept up to date.
+    setup
+        How the client is set up.
+    facts
+        What the server is known to have of guilds.
     on_given_up
         Is told of guilds whose changes were given up.
     """
@@ -83,21 +73,18 @@ class Writer:
     def __init__(
         self,
         connections: Connections,
-        layout: collections.Mapping[AnyKind, int],
-        keys: Keys,
-        codec: Codec,
-        lifetimes: collections.Mapping[AnyKind, int],
-        backlog_limit: int,
-        statistics: Statistics,
+        setup: Setup,
+        facts: Facts,
         on_given_up: collections.Callable[[collections.Set[str]], None],
+        /,
     ) -> None:
-        self._packer = Packer(keys, codec.dumps)
-        self._batches = BatchWriter(connections, layout, keys, codec, self._packer, lifetimes, statistics)
+        self._batches = BatchWriter(connections, setup, facts)
+        backlog_limit = setup.backlog_limit
         self._batch_bytes = min(_BATCH_BYTES, max(backlog_limit // 8, 1))
         self._closed: deque[Delta] = deque()
         self._delta = Delta()
         """What the next event is added to."""
-        self.draft: typing.Final = Draft(self._packer)
+        self.draft: typing.Final = Draft(setup.packer)
         """What the next event is described in; it is empty again once it was added."""
         self._exchange_bytes = min(_EXCHANGE_BYTES, max(backlog_limit // 4, 1))
         self._failure: errors.BackendError | None = None
@@ -108,14 +95,15 @@ class Writer:
         self._is_closing = False
         self._is_draining = False
         self._is_paused = False
-        self._kinds = tuple(layout)
-        self._lifetimes = lifetimes
+        self._kinds = tuple(kind for kind in setup.layout if kind.in_guild)
+        self._lifetimes = setup.lifetimes
         self._limit = backlog_limit
         self._loop = asyncio.get_running_loop()
         self._number_cut = 0
         self._number_written = 0
         self._on_given_up = on_given_up
-        self._statistics = statistics
+        self._packer = setup.packer
+        self._statistics = setup.statistics
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
@@ -130,7 +118,7 @@ class Writer:
 
     def new_draft(self) -> Draft:
         """Return a draft to describe something else than an event in."""
-        return Draft(self._packer)
+        return Draft(self._packer, is_event=False)
 
     def add(self, draft: Draft, /) -> None:
         """Take what was described: it will be written.
@@ -226,10 +214,10 @@ class Writer:
 
         return self._loop.time() >= delta.end_of(kind, guild, entity, self._lifetimes.get(kind, 0))
 
-    def find_owner(self, kind: AnyKind, entity: str, /) -> str | None:
+    def find_guild(self, entity: str, /) -> str | None:
         """Return the guild in which an entity was set by an unwritten change, if it was."""
         for delta in self.unwritten():
-            if (guild := delta.owners.get((kind, entity))) is not None:
+            if (guild := delta.facts.get(entity)) is not None:
                 return guild
 
         return None

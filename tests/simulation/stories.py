@@ -22,10 +22,10 @@ CLASSES: typing.Final = {
 """What caches are made of."""
 
 TINY: typing.Final = {
-    "_batch._PART_BYTES": 300,
-    "_batch._STAGED_BYTES": 2_000,
-    "_batch._TRANSACTION_BYTES": 6_000,
-    "_batch._TRANSACTION_ENTRIES": 5,
+    "_plan._PART_BYTES": 300,
+    "_plan._STAGED_BYTES": 2_000,
+    "_plan._TRANSACTION_BYTES": 6_000,
+    "_plan._TRANSACTION_ENTRIES": 5,
     "_changes._PIECE_BYTES": 4_000,
     "_changes._PIECE_ENTRIES": 10,
     "_connections._PIECE_BYTES": 500,
