@@ -137,6 +137,7 @@ class BatchWriter:
         courses: dict[int, _Course] = {}
         for index, plan in self._plan(deltas).items():
             database = self._connections.database(index)
+            await database.found()
             previous = before[index].plan if index in before else None
             courses[index] = _Course(self, database, plan, previous, has_msetex=await database.has_msetex())
         _check_results(await _gather({index: course.prepare() for index, course in courses.items()}))
@@ -170,7 +171,9 @@ class BatchWriter:
     async def _write_facts(self, deltas: list[Delta], /) -> None:
         packed, written = self._facts.write(deltas)
         if packed:
-            await self._send(self._connections.database(self._setup.reference), packed)
+            database = self._connections.database(self._setup.reference)
+            await database.found()
+            await self._send(database, packed)
             written()
 
     async def send(self, database: Database, send: Send, /) -> list[str]:

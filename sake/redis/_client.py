@@ -33,6 +33,7 @@ from ._keys import ResourceIndex
 from ._keys import check_namespace
 from ._kinds import Kind
 from ._lifecycle import LifeCycle
+from ._meta import Meta
 from ._settings import at_least
 from ._settings import to_app
 from ._settings import warn_of_missing_intents
@@ -474,6 +475,7 @@ class ResourceClient(abc.Resource):
                 password=self._password,
                 limit=self._max_connections,
                 options=self._connection_options,
+                meta=Meta(self._keys, self._codec),
                 revive=None if server is None else server.ensure_running,
             ),
             setup=Setup(

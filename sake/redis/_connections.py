@@ -26,6 +26,7 @@ from sake import errors
 from . import _addresses
 from . import _rights
 from . import _sockets
+from ._meta import Meta
 from ._patience import Patience
 from ._replies import ReplyError
 from ._sockets import Connection
@@ -130,11 +131,13 @@ class Connections:
         How many connections a database has at most.
     options
         Passed to each redis-py connection.
+    meta
+        Tells whether what is stored can be used; without one, nothing is told.
     revive
         Called before a connection is made: starts the server where that is ours to do.
     """
 
-    __slots__ = ("_address", "_databases", "_is_closed", "_limit", "_options", "_revive")
+    __slots__ = ("_address", "_databases", "_is_closed", "_limit", "_meta", "_options", "_revive")
 
     def __init__(
         self,
@@ -144,12 +147,14 @@ class Connections:
         password: str | None,
         limit: int,
         options: collections.Mapping[str, typing.Any],
+        meta: Meta | None = None,
         revive: _Revive | None = None,
     ) -> None:
         self._address = address
         self._databases: dict[int, Database] = {}
         self._is_closed = False
         self._limit = limit
+        self._meta = meta
         self._revive = revive
         self._options: dict[str, typing.Any] = {
             # Without it, redis-py reads its own version from disk for every connection.
@@ -189,7 +194,7 @@ class Connections:
         if pool.connection_class is redis.asyncio.UnixDomainSocketConnection:
             pool.connection_kwargs.pop("socket_keepalive", None)
         name = f"{hide_password(self._address)} (database {index})"
-        database = self._databases[index] = Database(pool, name, self._limit, self._revive)
+        database = self._databases[index] = Database(pool, name, self._limit, self._meta, self._revive)
         return database
 
     async def check(self, probes: collections.Mapping[int, collections.Sequence[_rights.Probe]], /) -> None:
@@ -216,14 +221,28 @@ class Connections:
 class Database:
     """One database: sends packed commands and returns their replies."""
 
-    __slots__ = ("_free", "_has_msetex", "_idle", "_is_closed", "_pool", "_revive", "_timeout", "limit", "name")
+    __slots__ = (
+        "_free",
+        "_has_msetex",
+        "_idle",
+        "_is_closed",
+        "_is_founded",
+        "_meta",
+        "_pool",
+        "_revive",
+        "_timeout",
+        "limit",
+        "name",
+    )
 
-    def __init__(self, pool: _Pool, name: str, limit: int, revive: _Revive | None = None, /) -> None:
+    def __init__(self, pool: _Pool, name: str, limit: int, meta: Meta | None, revive: _Revive | None = None, /) -> None:
         self._pool = pool
         self._idle: list[Connection] = []
         self._is_closed = False
         self._free = asyncio.Semaphore(limit)
         self._has_msetex: bool | None = None
+        self._is_founded = False
+        self._meta = meta
         self._revive = revive
         self._timeout: float | None = pool.connection_kwargs["socket_timeout"]
         # One timeout covers all replies to a write: redis-py's own is one for each of them.
@@ -316,6 +335,27 @@ class Database:
 
         return self._has_msetex
 
+    async def found(self) -> None:
+        """Let the database say how things are stored in it, if it does not do so yet.
+
+        Raises
+        ------
+        sake.errors.BackendError
+            If the server cannot be asked, or things are stored in another way there.
+        """
+        if self._meta is not None and not self._is_founded:
+            said, stored = await self.exchange(self._meta.founding, 2)
+            self._check_meta(stored)
+            if isinstance(said, ReplyError) and said.is_temporary:
+                error_message = f"{self.name} cannot be written now: {said}"
+                raise errors.BackendError(error_message, exception=said)
+            self._is_founded = True
+
+    def _check_meta(self, stored: object, /) -> None:
+        if self._meta is not None and (problem := self._meta.find_problem(stored)):
+            error_message = f"{self.name} {problem}"
+            raise errors.BackendError(error_message)
+
     async def close(self) -> None:
         """Close the connections; those in use are closed when they are given back."""
         self._is_closed = True
@@ -338,8 +378,10 @@ class Database:
             if is_new := not connection.is_connected:
                 await connection.connect()
             transport = _sockets.transport_of(connection)
-            if is_new and transport is not None:
-                _sockets.widen(transport)
+            if is_new:
+                if transport is not None:
+                    _sockets.widen(transport)
+                await self._greet(connection, patience)
             await _send(connection, data, patience)
             while len(answers) < replies:
                 answers.append(await _read(connection))
@@ -357,6 +399,14 @@ class Database:
         else:
             self._idle.append(connection)
         return answers
+
+    async def _greet(self, connection: Connection, patience: Patience, /) -> None:
+        # Another server may answer by now, or the same one with other data.
+        if self._meta is not None:
+            await _send(connection, self._meta.greeting, patience)
+            stored = await _read(connection)
+            self._is_founded = self._is_founded and stored is not None
+            self._check_meta(stored)
 
     async def _drop_idle(self) -> None:
         # They are likely to be as dead as the one that did not answer.

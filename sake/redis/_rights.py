@@ -47,6 +47,7 @@ _Uses = tuple[str, str]
 
 _ARGUMENTS: typing.Final[dict[str, tuple[str, ...]]] = {
     "EXISTS": (),
+    "GET": (),
     "HDEL": ("0",),
     "HEXISTS": ("0",),
     "HGETALL": (),
@@ -73,13 +74,15 @@ _CHANNELS: typing.Final[_Uses] = ("HGETALL", "HDEL HSET UNLINK")
 _FACTS: typing.Final[_Uses] = ("HMGET", "HDEL HSET")
 _GUILDS: typing.Final[_Uses] = ("SCARD SMEMBERS", "SADD SREM")
 _LIST: typing.Final[_Uses] = ("HLEN HMGET HSCAN HVALS", "HDEL HEXISTS HKEYS HSET PERSIST PEXPIRE UNLINK")
+_META: typing.Final[_Uses] = ("GET", "SET")
 _SINGLE: typing.Final[_Uses] = ("MGET", "MSET PEXPIRE SET UNLINK")
 
 
 def probes(setup: Setup, index: int, /, *, writes: bool) -> list[Probe]:
     """Return the commands that are needed to read what is in one database, and to write it if `writes`."""
     kinds = [kind for kind, database in setup.layout.items() if database == index]
-    keys = {key: uses for kind in kinds for key, uses in _keys_of(setup.keys, kind).items()}
+    keys = {setup.keys.meta(): _META}
+    keys |= {key: uses for kind in kinds for key, uses in _keys_of(setup.keys, kind).items()}
     if index == setup.reference and setup.knows_guilds:
         keys |= {setup.keys.guilds(): _GUILDS, setup.keys.guild_of("0"): _FACTS}
 
