@@ -24,7 +24,7 @@ _LATE: typing.Final = 2
 _PROBE_SECONDS: typing.Final = 1.0
 """Seconds between attempts to find out whether a server answers again."""
 
-_PING: typing.Final = _wire.pack("PING")
+_PING: typing.Final = _wire.Parcel(0, _wire.pack("PING"))
 
 
 class Asker:
@@ -52,8 +52,11 @@ class Asker:
         self._spawn = spawn
         self._timeout = timeout
 
-    async def ask(self, database: Database, commands: list[bytes], within: float, /) -> list[typing.Any]:
-        """Send packed commands and return their replies, within so many seconds.
+    async def ask(self, database: Database, commands: list[_wire.Parcel], within: float, /) -> list[typing.Any]:
+        """Send commands that have one reply each and return their replies, within so many seconds.
+
+        A reply may be an error: one of the server, or a [BackendError][sake.errors.BackendError] where only a part of a
+        cluster cannot be asked.
 
         Raises
         ------
@@ -69,13 +72,13 @@ class Asker:
             raise errors.BackendError(error_message, exception=TimeoutError(error_message))
 
         try:
-            answers = await database.exchange(commands, len(commands), within=within)
+            answers = await database.send(commands, within=within)
         except errors.BackendError as exc:
             self._took_too_long(database, exc)
             raise
 
         self._answered()
-        return answers
+        return [answer if isinstance(answer, errors.BackendError) else answer[0] for answer in answers]
 
     def _took_too_long(self, database: Database, exc: errors.BackendError, /) -> None:
         self._late = self._late + 1 if isinstance(exc.exception, TimeoutError) else 0
@@ -94,5 +97,5 @@ class Asker:
         while self._silence is not None:
             await asyncio.sleep(_PROBE_SECONDS)
             with contextlib.suppress(errors.BackendError):
-                await database.exchange(_PING, 1, within=self._timeout)
+                await database.send([_PING], within=self._timeout)
                 self._answered()

@@ -127,8 +127,8 @@ class BatchWriter:
             course = _Course(self, self._connections.database(index), plan, None, has_msetex=False)
             await course.prepare()
             for packed in course.packed():
-                commands = packed.commands[1:-1] if packed.is_transaction else packed.commands
-                answers = await course.database.exchange(commands, len(packed.about))
+                one_by_one = _wire.Parcel(packed.slot, packed.data, len(packed.about))
+                answers = _sound((await course.database.send([one_by_one]))[0])
                 _check(course.database, (complaint for answer in answers for complaint in _complaints(answer)))
 
     async def _prepare(
@@ -163,8 +163,8 @@ class BatchWriter:
 
     async def _depart(self, delta: Delta, /) -> None:
         database = self._connections.database(self._setup.reference)
-        key = self._setup.keys.guilds()
-        (stored,) = await self.ask(database, [(self._setup.keys.slot_of(key), _wire.pack("SMEMBERS", key))])
+        keys = self._setup.keys
+        (stored,) = await self.ask(database, [_wire.parcel(keys, "SMEMBERS", keys.guilds())])
         await breathe(_depart(delta, [kind for kind in self._setup.layout if kind.in_guild], stored))
         delta.departures.clear()
 
@@ -188,15 +188,13 @@ class BatchWriter:
         if not sent:
             return []
 
-        commands = list(itertools.chain.from_iterable(packed.commands for packed in sent))
-        answers = iter(await database.exchange(commands, sum(packed.replies for packed in sent)))
+        answers = await database.send([packed.parcel for packed in sent])
         complaints: list[tuple[Scope | str, ReplyError]] = []
         told: list[str] = []
-        for packed in sent:
-            results = _results(database, packed, list(itertools.islice(answers, packed.replies)))
-            for what, answer in results:
-                complaints += [(what, complaint) for complaint in _complaints(answer)]
-                told += _told(answer)
+        for packed, answer in zip(sent, answers, strict=True):
+            for what, result in _results(database, packed, _sound(answer)):
+                complaints += [(what, complaint) for complaint in _complaints(result)]
+                told += _told(result)
         _check(database, (complaint for _, complaint in complaints))
 
         for what, complaint in complaints:
@@ -204,9 +202,9 @@ class BatchWriter:
             _LOGGER.error("Changes of %s cannot be written and are skipped: %s", what, complaint)
         return told
 
-    async def ask(self, database: Database, commands: list[tuple[int, bytes]], /) -> list[typing.Any]:
+    async def ask(self, database: Database, commands: list[_wire.Parcel], /) -> list[typing.Any]:
         """Carry a step out, and return what is answered."""
-        answers = await database.exchange([command for _, command in commands], len(commands))
+        answers = [_sound(answer)[0] for answer in await database.send(commands)]
         _check(database, answers)
         return [() if isinstance(answer, ReplyError) else answer for answer in answers]
 
@@ -294,6 +292,13 @@ async def breathe(steps: collections.Iterator[None], /) -> None:
         if time.monotonic() > until:
             await asyncio.sleep(0)
             until = time.monotonic() + _BREATH_SECONDS
+
+
+def _sound(answers: list[typing.Any] | errors.BackendError, /) -> list[typing.Any]:
+    if isinstance(answers, errors.BackendError):
+        raise answers
+
+    return answers
 
 
 def _results(

@@ -8,6 +8,7 @@ __all__ = ["Connections", "Database", "ReplyError", "check_address", "check_opti
 import asyncio
 import contextlib
 import inspect
+import itertools
 import math
 import typing
 import urllib.parse
@@ -30,6 +31,7 @@ from ._meta import Meta
 from ._patience import Patience
 from ._replies import ReplyError
 from ._sockets import Connection
+from ._wire import Parcel
 
 _CODES: typing.Final[dict[type[redis.ResponseError], str]] = {
     redis.exceptions.AskError: "ASK",
@@ -296,6 +298,18 @@ class Database:
             raise errors.BackendError(error_message, exception=exc) from exc
         except (redis.RedisError, OSError) as exc:
             raise self._explain(exc) from exc
+
+    async def send(
+        self, parcels: collections.Sequence[Parcel], /, *, within: float | None = None
+    ) -> collections.Sequence[list[typing.Any] | errors.BackendError]:
+        """Send parcels and return the replies to each; as `exchange` does."""
+        data = b"".join([parcel.data for parcel in parcels])
+        answers = iter(await self.exchange(data, sum(parcel.replies for parcel in parcels), within=within))
+        return [list(itertools.islice(answers, parcel.replies)) for parcel in parcels]
+
+    async def places(self) -> list[int]:
+        """Return a slot of each place that has to be looked into to see everything."""
+        return [0]
 
     async def check(self, probes: collections.Sequence[_rights.Probe], /) -> None:
         """Connect, and find out whether what has to be done may be done.

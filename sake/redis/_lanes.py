@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Lanes", "Request", "closed", "refused"]
+__all__ = ["Lanes", "Request", "closed", "sound"]
 
 import asyncio
 import dataclasses
@@ -164,17 +164,18 @@ class Lanes:
                 known += fields
 
         packed = [
-            _wire.pack(command, *((key,) if key else ()), *fields) for (command, key, _), fields in groups.items()
+            _wire.Parcel(slot, _wire.pack(command, *((key,) if key else ()), *fields))
+            for (command, key, slot), fields in groups.items()
         ]
         answers = dict(zip(groups, await self._asker.ask(database, packed, within), strict=True))
         for request, parts in zip(requests, places, strict=True):
             found: list[bytes | None] = []
             for group, start, end in parts:
-                answer = answers[group]
-                if isinstance(answer, ReplyError):
-                    self.fail(request, refused(database, request.kind.name, answer))
+                try:
+                    found += sound(database, request.kind.name, answers[group])[start:end]
+                except errors.BackendError as exc:
+                    self.fail(request, exc)
                     break
-                found += answer[start:end]
             if not request.answer.done():
                 request.answer.set_result(found)
 
@@ -208,7 +209,23 @@ def closed() -> errors.ClosedClient:
     return errors.ClosedClient("The client was closed")
 
 
-def refused(database: Database, what: str, answer: ReplyError, /) -> errors.BackendError:
+def sound(database: Database, what: str, answer: typing.Any, /) -> typing.Any:
+    """Return an answer that is no error.
+
+    Raises
+    ------
+    sake.errors.BackendError
+        If it is one.
+    """
+    if isinstance(answer, errors.BackendError):
+        raise answer
+    if isinstance(answer, ReplyError):
+        raise _refused(database, what, answer)
+
+    return answer
+
+
+def _refused(database: Database, what: str, answer: ReplyError, /) -> errors.BackendError:
     error = errors.BackendError(f"{database.name} refused to read {what} entries: {answer}", exception=answer)
     error.__cause__ = answer
     return error

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 __all__ = ["Membership"]
 
+import asyncio
 import typing
 from collections import abc as collections
 
 import hikari
 
 from . import _scans
-from . import _wire
 from ._engine import Engine
 from ._kinds import COMPLETE_MEMBER_LISTS
 from ._kinds import MEMBERS
@@ -55,9 +55,8 @@ class Membership:
             return None
 
         user = str(int(user_id))
-        commands = (_wire.pack("HGET", engine.keys.in_guild(MEMBERS.name, guild), user) for guild in guilds)
-        found: list[bytes | None] = await engine.reader.call(MEMBERS, *commands)
-        data = next((data for data in found if data is not None), None)
+        found = await asyncio.gather(*(engine.reader.get(MEMBERS, guild, [user]) for guild in guilds))
+        data = next((data for (data,) in found if data is not None), None)
         if data is None:
             return None
 

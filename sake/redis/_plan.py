@@ -24,6 +24,7 @@ from ._setup import Setup
 from ._transaction import Packed
 from ._transaction import Scope
 from ._transaction import Transaction
+from ._wire import Parcel
 
 AnyKind = Kind[typing.Any]
 
@@ -61,7 +62,7 @@ _TRANSACTION_ENTRIES: typing.Final = 2_000
 class Ask:
     """A step: send these commands, each to the place of its key, and tell the plan what is answered."""
 
-    commands: list[tuple[int, bytes]]
+    commands: list[Parcel]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -186,13 +187,12 @@ class Plan:
         yield None
 
     def _stage(self, staging: str, scope: Scope, /) -> Steps:
-        slot = self._keys.slot_of(staging)
-        yield Ask([(slot, _wire.pack("UNLINK", staging))])
+        yield Ask([_wire.parcel(self._keys, "UNLINK", staging)])
         for part in _parts(scope.puts):
-            store = _wire.pack("HSET", staging, entries=part)
-            yield Ask([(slot, store), (slot, _wire.pack("PEXPIRE", staging, _STAGING_LIFETIME))])
+            store = Parcel(self._keys.slot_of(staging), _wire.pack("HSET", staging, entries=part))
+            yield Ask([store, _wire.parcel(self._keys, "PEXPIRE", staging, _STAGING_LIFETIME)])
 
-    def _reads(self) -> list[tuple[int, bytes]]:
+    def _reads(self) -> list[Parcel]:
         """Return the commands whose answers are to be learnt before anything is settled."""
         reads = [
             read
@@ -201,18 +201,16 @@ class Plan:
             for read in self._read(kind, guild, group)
         ]
         for kind, guild in self._tables:
-            key = self._keys.channels_in_guild(kind.name, guild)
-            reads.append((self._keys.slot_of(key), _wire.pack("HGETALL", key)))
+            reads.append(_wire.parcel(self._keys, "HGETALL", self._keys.channels_in_guild(kind.name, guild)))
         return reads
 
-    def _read(self, kind: AnyKind, guild: str, entities: list[str], /) -> list[tuple[int, bytes]]:
+    def _read(self, kind: AnyKind, guild: str, entities: list[str], /) -> list[Parcel]:
         keys = self._keys
         if kind.shape is Shape.GUILD_BOUND:
-            key = keys.in_guild(kind.name, guild)
-            return [(keys.slot_of(key), _wire.pack("HMGET", key, *entities))]
+            return [_wire.parcel(keys, "HMGET", keys.in_guild(kind.name, guild), *entities)]
 
         singles = (keys.single(kind.name, entity) for entity in entities)
-        return [(slot, _wire.pack("MGET", *group)) for slot, group in keys.by_slot(singles)]
+        return [_wire.parcel(keys, "MGET", *group) for _, group in keys.by_slot(singles)]
 
     def _learn(self, answers: list[typing.Any], before: Plan | None, /) -> None:
         """Take the answers to what was read."""

@@ -18,7 +18,6 @@ from ._asker import Asker
 from ._changes import UNTOUCHED
 from ._changes import Lookup
 from ._connections import Connections
-from ._connections import ReplyError
 from ._facts import Facts
 from ._kinds import Kind
 from ._lanes import Request
@@ -26,6 +25,7 @@ from ._overlay import Layer
 from ._overlay import Overlay
 from ._patience import Patience
 from ._setup import Setup
+from ._wire import Parcel
 from ._writer import Writer
 
 AnyKind = Kind[typing.Any]
@@ -128,8 +128,8 @@ class Reader:
                 self._facts.learn(entity, guild)
         return [guild or guilds[entity] for entity, guild in zip(entities, found, strict=True)]
 
-    async def call(self, kind: AnyKind | None, *commands: bytes) -> list[typing.Any]:
-        """Send packed commands to the database of a kind and return their replies.
+    async def call(self, kind: AnyKind | None, *commands: Parcel) -> list[typing.Any]:
+        """Send commands to the database of a kind and return their replies, of which each has one.
 
         Without a kind, they are sent to where guilds are listed.
 
@@ -146,11 +146,7 @@ class Reader:
             # What is one of our own tasks already ends with them.
             is_own = asyncio.current_task() in self._tasks
             answers = await (asking if is_own else self.finish(self.spawn(asking)))
-            for answer in answers:
-                if isinstance(answer, ReplyError):
-                    raise _lanes.refused(database, "guild" if kind is None else kind.name, answer)
-
-            return answers
+            return [_lanes.sound(database, "guild" if kind is None else kind.name, answer) for answer in answers]
 
     async def settle(self, kind: AnyKind, guild: str | None = None, /) -> None:
         """Wait until what is stored of a kind (in one guild) is up to date with the events received so far.

@@ -77,7 +77,7 @@ async def in_channel(
         if kind.shape is Shape.SINGLE:
             yield guild, await _singles(engine, kind, group)
         else:
-            command = _wire.pack("HMGET", engine.keys.in_guild(kind.name, guild), *group)
+            command = _wire.parcel(engine.keys, "HMGET", engine.keys.in_guild(kind.name, guild), *group)
             (values,) = await engine.reader.call(kind, command)
             yield guild, [value for value in values if value is not None]
 
@@ -138,7 +138,7 @@ async def guild_ids(engine: Engine, kind: AnyKind, /) -> collections.AsyncIterat
 
 async def count_guilds(engine: Engine, /) -> int:
     """Count the guilds that anything is stored of."""
-    (count,) = await engine.reader.call(None, _wire.pack("SCARD", engine.keys.guilds()))
+    (count,) = await engine.reader.call(None, _wire.parcel(engine.keys, "SCARD", engine.keys.guilds()))
     return int(count)
 
 
@@ -157,7 +157,8 @@ async def _in_channel(engine: Engine, kind: AnyKind, channel: str, /) -> tuple[s
         return "", []
 
     await engine.reader.settle(kind, guild)
-    (found,) = await engine.reader.call(kind, _wire.pack("HGETALL", engine.keys.channels_in_guild(kind.name, guild)))
+    table = engine.keys.channels_in_guild(kind.name, guild)
+    (found,) = await engine.reader.call(kind, _wire.parcel(engine.keys, "HGETALL", table))
     names = zip(found[::2], found[1::2], strict=True)
     return guild, [_name(entity) for entity, place in names if _name(place) == channel]
 
@@ -165,7 +166,7 @@ async def _in_channel(engine: Engine, kind: AnyKind, channel: str, /) -> tuple[s
 async def _singles(engine: Engine, kind: AnyKind, entities: list[str], /) -> list[bytes]:
     keys = engine.keys
     singles = (keys.single(kind.name, entity) for entity in entities)
-    commands = [_wire.pack("MGET", *group) for _, group in keys.by_slot(singles)] if entities else []
+    commands = [_wire.parcel(keys, "MGET", *group) for _, group in keys.by_slot(singles)] if entities else []
     answers = await engine.reader.call(kind, *commands) if commands else []
     return [value for values in answers for value in values if value is not None]
 
@@ -175,13 +176,13 @@ def _name(data: bytes, /) -> str:
 
 
 async def _length(engine: Engine, kind: AnyKind, key: str, /) -> int:
-    (length,) = await engine.reader.call(kind, _wire.pack("HLEN", key))
+    (length,) = await engine.reader.call(kind, _wire.parcel(engine.keys, "HLEN", key))
     return int(length)
 
 
 async def _lengths(engine: Engine, kind: AnyKind, guilds: list[str], /) -> list[int]:
     return await engine.reader.call(
-        kind, *(_wire.pack("HLEN", engine.keys.in_guild(kind.name, guild)) for guild in guilds)
+        kind, *(_wire.parcel(engine.keys, "HLEN", engine.keys.in_guild(kind.name, guild)) for guild in guilds)
     )
 
 
@@ -189,14 +190,14 @@ async def _hash(
     engine: Engine, kind: AnyKind, key: str, window_size: int, /
 ) -> collections.AsyncIterator[collections.Iterable[bytes]]:
     if await _length(engine, kind, key) <= window_size:
-        (values,) = await engine.reader.call(kind, _wire.pack("HVALS", key))
+        (values,) = await engine.reader.call(kind, _wire.parcel(engine.keys, "HVALS", key))
         yield values
         return
 
     seen: set[bytes] = set()
     cursor = b"0"
     while True:
-        command = _wire.pack("HSCAN", key, cursor, "COUNT", window_size)
+        command = _wire.parcel(engine.keys, "HSCAN", key, cursor, "COUNT", window_size)
         ((cursor, found),) = await engine.reader.call(kind, command)
         window = {name: value for name, value in zip(found[::2], found[1::2], strict=True) if name not in seen}
         seen.update(window)
@@ -230,30 +231,30 @@ async def _values(engine: Engine, kind: AnyKind, guilds: list[str], /) -> list[W
     if not guilds:
         return []
 
-    commands = [_wire.pack("HVALS", engine.keys.in_guild(kind.name, guild)) for guild in guilds]
+    commands = [_wire.parcel(engine.keys, "HVALS", engine.keys.in_guild(kind.name, guild)) for guild in guilds]
     return list(zip(guilds, await engine.reader.call(kind, *commands), strict=True))
 
 
 async def _known_guilds(engine: Engine, /) -> collections.AsyncIterator[list[str]]:
-    (members,) = await engine.reader.call(None, _wire.pack("SMEMBERS", engine.keys.guilds()))
+    (members,) = await engine.reader.call(None, _wire.parcel(engine.keys, "SMEMBERS", engine.keys.guilds()))
     for group in _chunks(members, _GUILDS_AT_ONCE):
         yield [name for data in group if (name := _ids.stored_snowflake(data)) is not None]
 
 
 async def _scan(engine: Engine, kind: AnyKind, window_size: int, /) -> collections.AsyncIterator[list[str]]:
     prefix = engine.keys.single(kind.name, "").encode()
+    options = ("MATCH", prefix + b"*", "COUNT", max(window_size, 100), "TYPE", "string")
     seen: set[str] = set()
-    cursor = b"0"
-    while True:
-        command = _wire.pack("SCAN", cursor, "MATCH", prefix + b"*", "COUNT", max(window_size, 100), "TYPE", "string")
-        ((cursor, keys),) = await engine.reader.call(kind, command)
-        names = {key[len(prefix) :].decode("ascii", "replace") for key in keys} - seen
-        names = {name for name in names if (_ids.is_snowflake(name) if kind.numeric else _ids.is_code(name))}
-        seen |= names
-        for window in _chunks(list(names), window_size):
-            yield window
-        if cursor == b"0":
-            return
+    for slot in await engine.connections.database(engine.setup.layout[kind]).places():
+        cursor = b""
+        while cursor != b"0":
+            command = _wire.Parcel(slot, _wire.pack("SCAN", cursor or "0", *options))
+            ((cursor, keys),) = await engine.reader.call(kind, command)
+            names = {key[len(prefix) :].decode("ascii", "replace") for key in keys} - seen
+            names = {name for name in names if (_ids.is_snowflake(name) if kind.numeric else _ids.is_code(name))}
+            seen |= names
+            for window in _chunks(list(names), window_size):
+                yield window
 
 
 def _chunks(items: list[_T], size: int, /) -> collections.Iterator[list[_T]]:

@@ -21,6 +21,7 @@ from ._kinds import Kind
 from ._kinds import Shape
 from ._script import SOURCE
 from ._wire import Argument
+from ._wire import Parcel
 from ._wire import bulk
 from ._wire import name_of
 from ._wire import pack
@@ -89,19 +90,22 @@ class Packed:
     slot: int
     """Which place that is."""
 
-    commands: list[bytes]
-    """The commands, in pieces to be joined."""
+    data: bytes
+    """The commands."""
 
     about: list[Scope | str]
     """What each of the commands is about."""
 
     is_transaction: bool
-    """Whether they are between `MULTI` and `EXEC`."""
+    """Whether they are to be executed at once, between `MULTI` and `EXEC`."""
 
     @property
-    def replies(self) -> int:
-        """How many replies they have."""
-        return len(self.about) + 2 * self.is_transaction
+    def parcel(self) -> Parcel:
+        """What is sent."""
+        if not self.is_transaction:
+            return Parcel(self.slot, self.data, len(self.about))
+
+        return Parcel(self.slot, b"".join((_MULTI, self.data, _EXEC)), len(self.about) + 2)
 
 
 _MULTI: typing.Final = pack("MULTI")
@@ -178,11 +182,8 @@ class _Place:
             commands.append(script)
         commands += self._commands
 
-        packed = list(itertools.chain.from_iterable(command.finish() for command in commands))
-        is_transaction = len(commands) > 1
-        if is_transaction:
-            packed = [_MULTI, *packed, _EXEC]
-        return Packed(slot, packed, [command.about for command in commands], is_transaction)
+        data = b"".join(itertools.chain.from_iterable(command.finish() for command in commands))
+        return Packed(slot, data, [command.about for command in commands], len(commands) > 1)
 
     def _number(self, key: str | bytes, /) -> int:
         return self._keys.setdefault(key, len(self._keys) + 1)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Argument", "Packer", "bulk", "data_of", "mark", "name_of", "pack", "value_of"]
+__all__ = ["Argument", "Packer", "Parcel", "bulk", "data_of", "mark", "name_of", "pack", "parcel", "value_of"]
 
 import typing
 from collections import abc as collections
@@ -79,6 +79,20 @@ def mark(guild: str, /) -> bytes:
 
 
 _EMPTY: typing.Final = bulk(b"")
+
+
+class Parcel(typing.NamedTuple):
+    """Commands that go to one place, packed."""
+
+    slot: int
+    """Which place that is: see [Keys][sake.redis._keys.Keys]."""
+    data: bytes
+    replies: int = 1
+
+
+def parcel(keys: Keys, command: str, key: str, *arguments: Argument) -> Parcel:
+    """Return one command about a key."""
+    return Parcel(keys.slot_of(key), pack(command, key, *arguments))
 
 
 class Packer:
