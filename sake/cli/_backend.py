@@ -120,7 +120,11 @@ class Backend:
             error_message = "The backend of this demo is not open"
             raise errors.BackendError(error_message)
 
-        return await self._connections.database(self.database).exchange(command, 1)
+        (answers,) = await self._connections.database(self.database).send([_wire.Parcel(0, command)])
+        if isinstance(answers, errors.BackendError):
+            raise answers
+
+        return answers
 
     async def _close(self) -> None:
         if self._connections is not None:

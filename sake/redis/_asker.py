@@ -14,7 +14,7 @@ from collections import abc as collections
 from sake import errors
 
 from . import _wire
-from ._connections import Database
+from ._connections import Server
 
 _LOGGER: typing.Final = logging.getLogger("sake.redis")
 
@@ -52,7 +52,7 @@ class Asker:
         self._spawn = spawn
         self._timeout = timeout
 
-    async def ask(self, database: Database, commands: list[_wire.Parcel], within: float, /) -> list[typing.Any]:
+    async def ask(self, database: Server, commands: list[_wire.Parcel], within: float, /) -> list[typing.Any]:
         """Send commands that have one reply each and return their replies, within so many seconds.
 
         A reply may be an error: one of the server, or a [BackendError][sake.errors.BackendError] where only a part of a
@@ -80,7 +80,7 @@ class Asker:
         self._answered()
         return [answer if isinstance(answer, errors.BackendError) else answer[0] for answer in answers]
 
-    def _took_too_long(self, database: Database, exc: errors.BackendError, /) -> None:
+    def _took_too_long(self, database: Server, exc: errors.BackendError, /) -> None:
         self._late = self._late + 1 if isinstance(exc.exception, TimeoutError) else 0
         if self._late >= _LATE and self._silence is None:
             self._silence = exc
@@ -93,7 +93,7 @@ class Asker:
             self._silence = None
             _LOGGER.warning("The server answers reads again")
 
-    async def _probe(self, database: Database, /) -> None:
+    async def _probe(self, database: Server, /) -> None:
         while self._silence is not None:
             await asyncio.sleep(_PROBE_SECONDS)
             with contextlib.suppress(errors.BackendError):

@@ -19,8 +19,8 @@ from sake import errors
 from . import _ids
 from . import _wire
 from ._connections import Connections
-from ._connections import Database
 from ._connections import ReplyError
+from ._connections import Server
 from ._delta import Delta
 from ._facts import Facts
 from ._kinds import Kind
@@ -176,7 +176,7 @@ class BatchWriter:
             await self._send(database, packed)
             written()
 
-    async def send(self, database: Database, send: Send, /) -> list[str]:
+    async def send(self, database: Server, send: Send, /) -> list[str]:
         """Carry a step out, and return the ids that went for good with it."""
         gone = await self._send(database, send.packed)
         for delta, scope in send.done:
@@ -184,7 +184,7 @@ class BatchWriter:
             delta.written(scope.kind, scope.guild, scope.changes)
         return gone
 
-    async def _send(self, database: Database, sent: list[Packed], /) -> list[str]:
+    async def _send(self, database: Server, sent: list[Packed], /) -> list[str]:
         if not sent:
             return []
 
@@ -202,7 +202,7 @@ class BatchWriter:
             _LOGGER.error("Changes of %s cannot be written and are skipped: %s", what, complaint)
         return told
 
-    async def ask(self, database: Database, commands: list[_wire.Parcel], /) -> list[typing.Any]:
+    async def ask(self, database: Server, commands: list[_wire.Parcel], /) -> list[typing.Any]:
         """Carry a step out, and return what is answered."""
         answers = [_sound(answer)[0] for answer in await database.send(commands)]
         _check(database, answers)
@@ -215,7 +215,7 @@ class _Course:
     __slots__ = ("_next", "_steps", "_writer", "database", "gone", "plan")
 
     def __init__(
-        self, writer: BatchWriter, database: Database, plan: Plan, before: Plan | None, /, *, has_msetex: bool
+        self, writer: BatchWriter, database: Server, plan: Plan, before: Plan | None, /, *, has_msetex: bool
     ) -> None:
         self._next: Send | None = None
         self._steps = plan.steps(before, has_msetex=has_msetex)
@@ -302,7 +302,7 @@ def _sound(answers: list[typing.Any] | errors.BackendError, /) -> list[typing.An
 
 
 def _results(
-    database: Database, packed: Packed, answers: list[typing.Any], /
+    database: Server, packed: Packed, answers: list[typing.Any], /
 ) -> collections.Iterable[tuple[Scope | str, typing.Any]]:
     """Return what each command is about, and what it was answered."""
     if not packed.is_transaction:
@@ -332,12 +332,12 @@ def _told(answer: typing.Any, /) -> list[str]:
     return [text.decode("ascii", "replace") for text in texts]
 
 
-def _check(database: Database, answers: collections.Iterable[typing.Any], /) -> None:
+def _check(database: Server, answers: collections.Iterable[typing.Any], /) -> None:
     for answer in answers:
         if isinstance(answer, ReplyError) and answer.is_temporary:
             raise _as_backend_error(database, answer)
 
 
-def _as_backend_error(database: Database, answer: ReplyError, /) -> errors.BackendError:
+def _as_backend_error(database: Server, answer: ReplyError, /) -> errors.BackendError:
     error_message = f"{database.name} cannot be written now: {answer}"
     return errors.BackendError(error_message, exception=answer)

@@ -183,7 +183,7 @@ class ResourceClient(abc.Resource):
         )
         self._event_manager = event_manager
         self._index_overrides: dict[ResourceIndex, int] = {}
-        self._keys = Keys(check_namespace(namespace))
+        self._keys = Keys(check_namespace(namespace), slot_of=_connections.find_slots(self._given_address))
         self._lifetimes: dict[AnyKind, int] = {}
         self._life_cycle = LifeCycle(type(self).__name__, self._begin, self._end)
         self._max_connections = at_least(1, max_connections_per_db, "max_connections_per_db")

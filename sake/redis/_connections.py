@@ -3,12 +3,20 @@
 
 from __future__ import annotations
 
-__all__ = ["Connections", "Database", "ReplyError", "check_address", "check_options", "check_seconds", "hide_password"]
+__all__ = [
+    "Connections",
+    "Database",
+    "ReplyError",
+    "Server",
+    "check_address",
+    "check_options",
+    "check_seconds",
+    "hide_password",
+]
 
 import asyncio
 import contextlib
 import inspect
-import itertools
 import math
 import typing
 import urllib.parse
@@ -16,9 +24,12 @@ from collections import abc as collections
 
 import redis
 import redis.asyncio
+import redis.asyncio.cluster
 import redis.asyncio.connection
 import redis.asyncio.retry
+import redis.asyncio.sentinel
 import redis.backoff
+import redis.crc
 import redis.exceptions
 
 from sake import _about
@@ -26,55 +37,35 @@ from sake import errors
 
 from . import _addresses
 from . import _rights
-from . import _sockets
+from ._cluster import Cluster
+from ._database import Database
+from ._database import Pool
+from ._database import Revive
 from ._meta import Meta
-from ._patience import Patience
 from ._replies import ReplyError
-from ._sockets import Connection
-from ._wire import Parcel
-
-_CODES: typing.Final[dict[type[redis.ResponseError], str]] = {
-    redis.exceptions.AskError: "ASK",
-    redis.exceptions.ClusterCrossSlotError: "CROSSSLOT",
-    redis.exceptions.ClusterDownError: "CLUSTERDOWN",
-    redis.exceptions.ExecAbortError: "EXECABORT",
-    redis.exceptions.MasterDownError: "MASTERDOWN",
-    redis.exceptions.MovedError: "MOVED",
-    redis.exceptions.NoPermissionError: "NOPERM",
-    redis.exceptions.NoScriptError: "NOSCRIPT",
-    redis.exceptions.OutOfMemoryError: "OOM",
-    redis.exceptions.ReadOnlyError: "READONLY",
-    redis.exceptions.TryAgainError: "TRYAGAIN",
-}
-"""The codes that redis-py takes away from the beginning of an error."""
 
 _ANSWER_TIMEOUT: typing.Final = 10.0
 """Seconds to wait for progress of what is sent in one go unless the address says otherwise (`?socket_timeout=`)."""
 
-_CLOSE_TIMEOUT: typing.Final = 1.0
-"""Seconds that connections may take to say good-bye."""
-
 _CONNECT_TIMEOUT: typing.Final = 5.0
 """Seconds to wait for a connection unless the address says otherwise (`?socket_connect_timeout=`)."""
 
-_PIECE_BYTES: typing.Final = 131_072
-"""What is larger is sent in pieces of this size, so that it is seen whether the server takes them."""
+_NODE_TIMEOUT: typing.Final = 2.0
+"""Seconds to wait for progress of what is sent to one node of a Cluster."""
 
-_PING: typing.Final = b"*1\r\n$4\r\nPING\r\n"
+_TOPOLOGY_TIMEOUT: typing.Final = 1.0
+"""Seconds to wait for one server that is asked where the others are."""
 
-_Revive: typing.TypeAlias = "collections.Callable[[], collections.Awaitable[object]]"
+_Sentinel: typing.Final = typing.cast("collections.Callable[..., typing.Any]", redis.asyncio.sentinel.Sentinel)
+_SentinelPool: typing.Final = typing.cast(
+    "collections.Callable[..., Pool]", redis.asyncio.sentinel.SentinelConnectionPool
+)
+
+Server = Database | Cluster
+"""What commands are sent to, by the places that they are about."""
 
 check_address = _addresses.check_address
 hide_password = _addresses.hide_password
-
-
-class _Pool(typing.Protocol):
-    """What is used of redis-py's connection pool: it knows how connections to an address are made."""
-
-    connection_class: type[object]
-    connection_kwargs: dict[str, typing.Any]
-
-    def make_connection(self) -> Connection: ...
 
 
 def check_options(address: str, options: collections.Mapping[str, typing.Any], /) -> None:
@@ -87,6 +78,9 @@ def check_options(address: str, options: collections.Mapping[str, typing.Any], /
     """
     if address.startswith("embedded://"):
         address = "redis://localhost"
+
+    if _addresses.is_cluster(address) or _addresses.is_sentinel(address):
+        address = _addresses.of_node(address, *_addresses.nodes(address)[0])
 
     pairs = urllib.parse.parse_qsl(urllib.parse.urlsplit(address).query)
     known = _known_options(address, options)
@@ -120,6 +114,11 @@ def check_seconds(name: str, seconds: object, /) -> float:
     return typing.cast("float", seconds)
 
 
+def find_slots(address: str, /) -> collections.Callable[[str], int] | None:
+    """Return what tells in which place a key is, if there are more than one."""
+    return (lambda key: redis.crc.key_slot(key.encode())) if _addresses.is_cluster(address) else None
+
+
 class Connections:
     """Opens connections to the databases of one server.
 
@@ -139,7 +138,7 @@ class Connections:
         Called before a connection is made: starts the server where that is ours to do.
     """
 
-    __slots__ = ("_address", "_databases", "_is_closed", "_limit", "_meta", "_options", "_revive")
+    __slots__ = ("_address", "_databases", "_is_closed", "_limit", "_meta", "_options", "_revive", "_sentinels")
 
     def __init__(
         self,
@@ -150,14 +149,16 @@ class Connections:
         limit: int,
         options: collections.Mapping[str, typing.Any],
         meta: Meta | None = None,
-        revive: _Revive | None = None,
+        revive: Revive | None = None,
     ) -> None:
         self._address = address
-        self._databases: dict[int, Database] = {}
+        self._databases: dict[int, Server] = {}
         self._is_closed = False
         self._limit = limit
         self._meta = meta
         self._revive = revive
+        self._sentinels: list[typing.Any] = []
+        """redis-py's clients of those that know where the server is."""
         self._options: dict[str, typing.Any] = {
             # Without it, redis-py reads its own version from disk for every connection.
             "driver_info": redis.DriverInfo(lib_version=redis.__version__).add_upstream_driver(
@@ -174,7 +175,7 @@ class Connections:
         if password is not None:
             self._options["password"] = password
 
-    def database(self, index: int, /) -> Database:
+    def database(self, index: int, /) -> Server:
         """Return a database by number. No connection is made before it is used.
 
         Raises
@@ -189,15 +190,63 @@ class Connections:
                 error_message = "The client was closed"
                 raise errors.ClosedClient(error_message) from None
 
-        pool = _make_pool(self._address, self._options)
+        database = self._databases[index] = self._make_server(index)
+        return database
+
+    def _make_server(self, index: int, /) -> Server:
+        shown = hide_password(self._address)
+        if _addresses.is_cluster(self._address):
+            return self._make_cluster(shown)
+
+        is_watched = _addresses.is_sentinel(self._address)
+        pool = self._make_sentinel_pool() if is_watched else self._make_pool(self._address)
+        return self._make_database(pool, index, f"{shown} (database {index})")
+
+    def _make_database(self, pool: Pool, index: int, name: str, /) -> Database:
         pool.connection_kwargs["db"] = index
         if "password" in self._options:
             pool.connection_kwargs["password"] = self._options["password"]
         if pool.connection_class is redis.asyncio.UnixDomainSocketConnection:
             pool.connection_kwargs.pop("socket_keepalive", None)
-        name = f"{hide_password(self._address)} (database {index})"
-        database = self._databases[index] = Database(pool, name, self._limit, self._meta, self._revive)
-        return database
+        return Database(pool, name, self._limit, self._meta, self._revive)
+
+    def _make_pool(self, address: str, /) -> Pool:
+        return _make_pool(address, self._options)
+
+    def _make_sentinel_pool(self) -> Pool:
+        """Return a pool that asks Sentinels where the server is, each time before it connects."""
+        found = _addresses.nodes(self._address)
+        server = self._make_pool(_addresses.of_node(self._address, *found[0]))
+        kwargs = {name: value for name, value in server.connection_kwargs.items() if name not in {"host", "port"}}
+        is_secure = issubclass(server.connection_class, redis.asyncio.SSLConnection)
+        own = {name: value for name, value in kwargs.items() if name not in {"username", "password", "db"}}
+        own |= {"socket_timeout": _TOPOLOGY_TIMEOUT, "socket_connect_timeout": _TOPOLOGY_TIMEOUT, "ssl": is_secure}
+        sentinel = _Sentinel(found, sentinel_kwargs=own | _addresses.sentinel_options(self._address))
+        self._sentinels.append(sentinel)
+        return _SentinelPool(_addresses.service(self._address), sentinel, ssl=is_secure, **kwargs)
+
+    def _make_cluster(self, name: str, /) -> Cluster:
+        found = _addresses.nodes(self._address)
+        server = self._make_pool(_addresses.of_node(self._address, *found[0]))
+        known = inspect.signature(redis.asyncio.cluster.RedisCluster).parameters.keys() - {"host", "port", "db", "retry"}
+        kwargs = {key: value for key, value in server.connection_kwargs.items() if key in known}
+        kwargs |= {"socket_timeout": _TOPOLOGY_TIMEOUT, "socket_connect_timeout": _TOPOLOGY_TIMEOUT}
+        if "password" in self._options:
+            kwargs["password"] = self._options["password"]
+        topology = redis.asyncio.cluster.RedisCluster(
+            startup_nodes=[redis.asyncio.cluster.ClusterNode(host, port) for host, port in found],
+            require_full_coverage=False,
+            ssl=issubclass(server.connection_class, redis.asyncio.SSLConnection),
+            **kwargs,
+        )
+        meta_slot = 0 if self._meta is None else self._meta.slot
+        return Cluster(topology, self._make_node, name, self._limit, meta_slot)
+
+    def _make_node(self, host: str, port: int, /) -> Database:
+        pool = self._make_pool(_addresses.of_node(self._address, host, port))
+        # A node that is frozen keeps the others waiting for so long.
+        pool.connection_kwargs["socket_timeout"] = min(pool.connection_kwargs["socket_timeout"], _NODE_TIMEOUT)
+        return self._make_database(pool, 0, f"{hide_password(self._address)} (node {host}:{port})")
 
     async def check(self, probes: collections.Mapping[int, collections.Sequence[_rights.Probe]], /) -> None:
         """Connect to every database that was asked for, and find out whether we may do there what has to be done.
@@ -218,236 +267,14 @@ class Connections:
         self._is_closed = True
         databases, self._databases = list(self._databases.values()), {}
         await asyncio.gather(*(database.close() for database in databases))
+        for sentinels in self._sentinels:
+            for sentinel in sentinels.sentinels:
+                with contextlib.suppress(redis.RedisError, OSError):
+                    await sentinel.aclose()
 
 
-class Database:
-    """One database: sends packed commands and returns their replies."""
-
-    __slots__ = (
-        "_free",
-        "_has_msetex",
-        "_idle",
-        "_is_closed",
-        "_is_founded",
-        "_meta",
-        "_pool",
-        "_revive",
-        "_timeout",
-        "limit",
-        "name",
-    )
-
-    def __init__(self, pool: _Pool, name: str, limit: int, meta: Meta | None, revive: _Revive | None = None, /) -> None:
-        self._pool = pool
-        self._idle: list[Connection] = []
-        self._is_closed = False
-        self._free = asyncio.Semaphore(limit)
-        self._has_msetex: bool | None = None
-        self._is_founded = False
-        self._meta = meta
-        self._revive = revive
-        self._timeout: float | None = pool.connection_kwargs["socket_timeout"]
-        # One timeout covers all replies to a write: redis-py's own is one for each of them.
-        pool.connection_kwargs["socket_timeout"] = None
-        self.limit: typing.Final = limit
-        self.name: typing.Final = name
-
-    async def exchange(
-        self, commands: bytes | list[bytes], replies: int, /, *, within: float | None = None
-    ) -> list[typing.Any]:
-        """Send packed commands and return as many replies.
-
-        An error reply is returned as a [ReplyError][sake.redis._replies.ReplyError]. Commands may be sent a second
-        time where an idle connection turns out to be dead before it has answered, so they must not add up.
-
-        Parameters
-        ----------
-        commands
-            What to send.
-        replies
-            How many commands these are.
-        within
-            Seconds that all of it may take, waiting for a connection included. Unless given, it may take as long as
-            the server takes what is sent, or answers, at least once in `socket_timeout` seconds.
-
-        Raises
-        ------
-        sake.errors.BackendError
-            If the server cannot be reached, refuses us or does not answer in time.
-        """
-        data = commands if isinstance(commands, bytes) else b"".join(commands)
-        seconds = self._timeout if within is None else within
-        try:
-            with Patience(seconds, is_renewed=within is None) as patience:
-                if within is not None:
-                    patience.begin()
-                async with self._free:
-                    if within is None:
-                        patience.begin()
-                    while self._idle:
-                        with contextlib.suppress(redis.ConnectionError):
-                            return await self._exchange(self._idle.pop(), data, replies, patience)
-
-                    if self._revive is not None:
-                        await self._revive()
-                    return await self._exchange(self._pool.make_connection(), data, replies, patience)
-        except TimeoutError as exc:
-            await self._drop_idle()
-            limit = f"within {seconds} seconds" if within is None else "in time"
-            error_message = f"{self.name} did not answer {limit}"
-            raise errors.BackendError(error_message, exception=exc) from exc
-        except (redis.RedisError, OSError) as exc:
-            raise self._explain(exc) from exc
-
-    async def send(
-        self, parcels: collections.Sequence[Parcel], /, *, within: float | None = None
-    ) -> collections.Sequence[list[typing.Any] | errors.BackendError]:
-        """Send parcels and return the replies to each; as `exchange` does."""
-        data = b"".join([parcel.data for parcel in parcels])
-        answers = iter(await self.exchange(data, sum(parcel.replies for parcel in parcels), within=within))
-        return [list(itertools.islice(answers, parcel.replies)) for parcel in parcels]
-
-    async def places(self) -> list[int]:
-        """Return a slot of each place that has to be looked into to see everything."""
-        return [0]
-
-    async def check(self, probes: collections.Sequence[_rights.Probe], /) -> None:
-        """Connect, and find out whether what has to be done may be done.
-
-        Raises
-        ------
-        sake.errors.BackendError
-            If the server cannot be reached, does not let us in or do that, or is a node of a Cluster.
-        """
-        _, begun, _, ended = await self.exchange(_PING + _rights.ABORTED + _rights.END, 4)
-        answers: dict[str, object] = {"MULTI": begun, "EXEC": ended}
-        # Otherwise what is only asked for would be done.
-        if isinstance(ended, ReplyError) and ended.code == _rights.THROWN_AWAY:
-            commands = [_rights.ABORTED, *(command for _, command in probes), _rights.END]
-            _, _, *found, _ = await self.exchange(commands, len(probes) + 3)
-            answers = dict(zip((name for name, _ in probes), found, strict=True))
-
-        needed = {name for name, _ in probes}
-        if "MULTI" in needed:
-            needed.add("EXEC")
-        if problem := _rights.find_problem({name: answer for name, answer in answers.items() if name in needed}):
-            error_message = f"{self.name} {problem[0]}: {problem[1]}"
-            raise errors.BackendError(error_message, exception=problem[1]) from problem[1]
-
-    async def has_msetex(self) -> bool:
-        """Return whether many keys can be set with one lifetime: Redis 8.4 and Valkey 9.1 can, if the user may.
-
-        Raises
-        ------
-        sake.errors.BackendError
-            If it has to be asked and cannot be.
-        """
-        if self._has_msetex is None:
-            # A number of keys that cannot be: it sets nothing wherever it is known.
-            (answer,) = await self.exchange(b"*4\r\n$6\r\nMSETEX\r\n$1\r\n0\r\n$1\r\n0\r\n$1\r\n0\r\n", 1)
-            self._has_msetex = not isinstance(answer, ReplyError) or not (answer.is_forbidden or answer.is_unknown)
-
-        return self._has_msetex
-
-    async def found(self) -> None:
-        """Let the database say how things are stored in it, if it does not do so yet.
-
-        Raises
-        ------
-        sake.errors.BackendError
-            If the server cannot be asked, or things are stored in another way there.
-        """
-        if self._meta is not None and not self._is_founded:
-            said, stored = await self.exchange(self._meta.founding, 2)
-            self._check_meta(stored)
-            if isinstance(said, ReplyError) and said.is_temporary:
-                error_message = f"{self.name} cannot be written now: {said}"
-                raise errors.BackendError(error_message, exception=said)
-            self._is_founded = True
-
-    def _check_meta(self, stored: object, /) -> None:
-        if self._meta is not None and (problem := self._meta.find_problem(stored)):
-            error_message = f"{self.name} {problem}"
-            raise errors.BackendError(error_message)
-
-    async def close(self) -> None:
-        """Close the connections; those in use are closed when they are given back."""
-        self._is_closed = True
-        idle, self._idle = self._idle, []
-        transports = list(map(_sockets.transport_of, idle))
-        try:
-            async with asyncio.timeout(_CLOSE_TIMEOUT):
-                await asyncio.gather(*(connection.disconnect() for connection in idle), return_exceptions=True)
-        except TimeoutError:
-            for transport in transports:
-                if transport is not None:
-                    _sockets.abort(transport)
-
-    async def _exchange(
-        self, connection: Connection, data: bytes, replies: int, patience: Patience, /
-    ) -> list[typing.Any]:
-        answers: list[typing.Any] = []
-        transport: asyncio.WriteTransport | None = None
-        try:
-            if is_new := not connection.is_connected:
-                await connection.connect()
-            transport = _sockets.transport_of(connection)
-            if is_new:
-                if transport is not None:
-                    _sockets.widen(transport)
-                await self._greet(connection, patience)
-            await _send(connection, data, patience)
-            while len(answers) < replies:
-                answers.append(await _read(connection))
-                patience.renew()
-        except BaseException as exc:
-            self._has_msetex = None
-            await _sockets.drop(connection, transport or _sockets.transport_of(connection))
-            if answers and isinstance(exc, redis.ConnectionError):
-                # What was done in part must not be sent again before the caller knows.
-                raise self._explain(exc) from exc
-            raise
-
-        if self._is_closed:
-            await _sockets.drop(connection, transport)
-        else:
-            self._idle.append(connection)
-        return answers
-
-    async def _greet(self, connection: Connection, patience: Patience, /) -> None:
-        # Another server may answer by now, or the same one with other data.
-        if self._meta is not None:
-            await _send(connection, self._meta.greeting, patience)
-            stored = await _read(connection)
-            self._is_founded = self._is_founded and stored is not None
-            self._check_meta(stored)
-
-    async def _drop_idle(self) -> None:
-        # They are likely to be as dead as the one that did not answer.
-        idle, self._idle = self._idle, []
-        for connection in idle:
-            await _sockets.drop(connection, _sockets.transport_of(connection))
-
-    def _explain(self, exc: Exception, /) -> errors.BackendError:
-        text = str(exc)
-        # While it connects, redis-py makes a connection error of it.
-        is_refusal = isinstance(exc, redis.AuthenticationError) or isinstance(exc.__cause__, redis.AuthenticationError)
-        if is_refusal or text.startswith(("NOAUTH", "WRONGPASS", "NOPERM")):
-            what = f"{self.name} refused the password or user name: {exc}"
-        elif "SELECT is not allowed in cluster mode" in text:
-            what = f"{self.name} {_rights.CLUSTER}: {exc}"
-        elif "DB index is out of range" in text:
-            what = (
-                f"{self.name} does not exist, as the server has fewer databases: use `database=` or override the index"
-            )
-        else:
-            what = f"{self.name} cannot be used: {exc or type(exc).__name__}"
-
-        return errors.BackendError(what, exception=exc)
-
-
-def _make_pool(address: str, options: collections.Mapping[str, typing.Any], /) -> _Pool:
-    make_pool = typing.cast("collections.Callable[..., _Pool]", redis.asyncio.ConnectionPool.from_url)  # pyright: ignore[reportUnknownMemberType]
+def _make_pool(address: str, options: collections.Mapping[str, typing.Any], /) -> Pool:
+    make_pool = typing.cast("collections.Callable[..., Pool]", redis.asyncio.ConnectionPool.from_url)  # pyright: ignore[reportUnknownMemberType]
     return make_pool(address, **options)
 
 
@@ -473,31 +300,3 @@ def _read_option(name: str, value: str, /) -> typing.Any:
 
     error_message = f"address must give {name} a value that redis-py can read"
     raise ValueError(error_message)
-
-
-async def _send(connection: Connection, data: bytes, patience: Patience, /) -> None:
-    if len(data) <= _PIECE_BYTES:
-        await connection.send_packed_command(data, check_health=False)
-        return
-
-    for start in range(0, len(data), _PIECE_BYTES):
-        await connection.send_packed_command(data[start : start + _PIECE_BYTES], check_health=False)
-        patience.renew()
-
-
-async def _read(connection: Connection, /) -> typing.Any:
-    try:
-        answer = await connection.read_response(disable_decoding=True)
-    except redis.ResponseError as exc:
-        return _reply_error(exc)
-
-    if isinstance(answer, list):
-        parts = typing.cast("list[object]", answer)
-        return [_reply_error(part) if isinstance(part, redis.ResponseError) else part for part in parts]
-
-    return answer
-
-
-def _reply_error(exc: redis.ResponseError, /) -> ReplyError:
-    code = _CODES.get(type(exc))
-    return ReplyError(f"{code} {exc}" if code else str(exc))

@@ -82,12 +82,10 @@ class Keys:
 
     __slots__ = ("is_one_place", "prefix", "slot_of")
 
-    def __init__(
-        self, namespace: str = "sake", /, *, slot_of: collections.Callable[[str], int] = _in_one_place
-    ) -> None:
-        self.is_one_place: typing.Final = slot_of is _in_one_place
+    def __init__(self, namespace: str = "sake", /, *, slot_of: collections.Callable[[str], int] | None = None) -> None:
+        self.is_one_place: typing.Final = slot_of is None
         self.prefix: typing.Final[str] = f"{namespace}:"
-        self.slot_of: typing.Final = slot_of
+        self.slot_of: typing.Final = slot_of or _in_one_place
 
     def by_slot(self, keys: collections.Iterable[str], /) -> collections.Iterator[tuple[int, list[str]]]:
         """Return keys in their order, those next to each other together as long as they are in the same place."""

@@ -15,8 +15,8 @@ from sake import errors
 from . import _wire
 from ._asker import Asker
 from ._connections import Connections
-from ._connections import Database
 from ._connections import ReplyError
+from ._connections import Server
 from ._kinds import Kind
 from ._kinds import Shape
 from ._setup import Setup
@@ -139,7 +139,7 @@ class Lanes:
             lane.active -= 1
             self._pump(lane)
 
-    async def _exchange(self, database: Database, requests: list[Request], within: float, /) -> bool:
+    async def _exchange(self, database: Server, requests: list[Request], within: float, /) -> bool:
         """Ask the server and answer the requests; return whether they are, for more than one may be answered alone."""
         try:
             await self._ask(database, requests, within)
@@ -153,7 +153,7 @@ class Lanes:
 
         return True
 
-    async def _ask(self, database: Database, requests: list[Request], within: float, /) -> None:
+    async def _ask(self, database: Server, requests: list[Request], within: float, /) -> None:
         groups: dict[_Group, list[str]] = {}
         places: list[list[tuple[_Group, int, int]]] = []
         for request in requests:
@@ -199,7 +199,7 @@ class _Lane:
 
     __slots__ = ("active", "database", "waiting")
 
-    def __init__(self, database: Database, /) -> None:
+    def __init__(self, database: Server, /) -> None:
         self.active = 0
         self.database = database
         self.waiting: list[Request] = []
@@ -209,7 +209,7 @@ def closed() -> errors.ClosedClient:
     return errors.ClosedClient("The client was closed")
 
 
-def sound(database: Database, what: str, answer: typing.Any, /) -> typing.Any:
+def sound(database: Server, what: str, answer: typing.Any, /) -> typing.Any:
     """Return an answer that is no error.
 
     Raises
@@ -225,7 +225,7 @@ def sound(database: Database, what: str, answer: typing.Any, /) -> typing.Any:
     return answer
 
 
-def _refused(database: Database, what: str, answer: ReplyError, /) -> errors.BackendError:
+def _refused(database: Server, what: str, answer: ReplyError, /) -> errors.BackendError:
     error = errors.BackendError(f"{database.name} refused to read {what} entries: {answer}", exception=answer)
     error.__cause__ = answer
     return error

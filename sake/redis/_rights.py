@@ -33,7 +33,7 @@ END: typing.Final = _wire.pack("EXEC")
 THROWN_AWAY: typing.Final = "EXECABORT"
 """How a server answers to `END` that has thrown away what it was asked."""
 
-CLUSTER: typing.Final = "is a node of a Redis Cluster, which sake does not support yet"
+CLUSTER: typing.Final = "is a node of a Redis Cluster, whose address has to begin with redis+cluster://"
 """What is wrong with such a server."""
 
 _NOT_NEEDED: typing.Final = ""
@@ -105,11 +105,16 @@ def probes(setup: Setup, index: int, /, *, writes: bool) -> list[Probe]:
     return [*found.items(), (_NOT_NEEDED, _wire.pack("EXISTS", *keys))]
 
 
-def find_problem(answers: collections.Mapping[str, object], /) -> tuple[str, ReplyError] | None:
-    """Return what is in the way of a client, by the answers to what it needs, and the answer that says so."""
+def find_problem(
+    answers: collections.Mapping[str, object], /, *, is_node: bool = False
+) -> tuple[str, ReplyError] | None:
+    """Return what is in the way of a client, by the answers to what it needs, and the answer that says so.
+
+    Where it `is_node`, nothing is wrong with a node of a Cluster.
+    """
     refusals = {name: answer for name, answer in answers.items() if isinstance(answer, ReplyError)}
     for answer in refusals.values():
-        if answer.is_cluster:
+        if answer.is_cluster and not is_node:
             return CLUSTER, answer
 
     forbidden = {name: answer for name, answer in refusals.items() if answer.is_forbidden and name}

@@ -58,6 +58,14 @@ async def eventually(condition: collections.Callable[[], object], /, *, within: 
         await asyncio.sleep(0.005)
 
 
+def wait_until(condition: collections.Callable[[], object], /, *, within: float = _SECONDS) -> None:
+    """Wait until a condition holds, as `eventually` does, and let nothing else happen."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.005)
+
+
 class OwnServer:
     """A server of a test's own, on a unix socket, with more settings as words of its command line."""
 

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A Redis Cluster as one database: what goes to which node, and what becomes of it while nodes come and go."""
+
+from __future__ import annotations
+
+__all__ = ["Cluster"]
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import typing
+from collections import abc as collections
+
+import redis
+import redis.asyncio.cluster
+import redis.exceptions
+
+from sake import errors
+
+from . import _rights
+from . import _wire
+from ._database import Database
+from ._replies import ReplyError
+from ._wire import Parcel
+
+_LOGGER: typing.Final = logging.getLogger("sake.redis")
+
+_ASKING: typing.Final = _wire.pack("ASKING")
+_PING: typing.Final = _wire.pack("PING")
+
+_PAUSES: typing.Final = (0.05, 0.1, 0.2, 0.4)
+"""Seconds between attempts to reach a node that is away; the last one counts for all that follow."""
+
+_REDIRECTIONS: typing.Final = 5
+"""So often is what is sent sent again since it belongs to another node by now."""
+
+_TOPOLOGY_SECONDS: typing.Final = 2.0
+"""So long may it take to hear which node has what."""
+
+_Answers = list[typing.Any] | errors.BackendError
+
+
+class Cluster:
+    """The nodes of a Cluster. What is sent names the slot that it is about.
+
+    Parameters
+    ----------
+    topology
+        redis-py's client, which knows which node has which slots.
+    make_node
+        Returns the server at a host and port.
+    name
+        What the cluster is called in errors.
+    limit
+        How many connections a node has at most.
+    meta_slot
+        Where it says how things are stored.
+    """
+
+    __slots__ = (
+        "_away",
+        "_is_closed",
+        "_is_known",
+        "_make_node",
+        "_meta_slot",
+        "_nodes",
+        "_probes",
+        "_refreshing",
+        "_topology",
+        "limit",
+        "name",
+    )
+
+    def __init__(
+        self,
+        topology: redis.asyncio.cluster.RedisCluster,
+        make_node: collections.Callable[[str, int], Database],
+        name: str,
+        limit: int,
+        meta_slot: int,
+        /,
+    ) -> None:
+        self._away: dict[str, errors.BackendError] = {}
+        """What went wrong with each of the nodes that nothing is sent to, until they answer again."""
+        self._is_closed = False
+        self._is_known = False
+        self._make_node = make_node
+        self._meta_slot = meta_slot
+        self._nodes: dict[str, Database] = {}
+        self._probes: set[asyncio.Task[None]] = set()
+        self._refreshing: asyncio.Task[None] | None = None
+        self._topology = topology
+        self.limit: typing.Final = limit
+        self.name: typing.Final = name
+
+    def is_away(self, slot: int, /) -> bool:
+        """Return whether nothing can be sent to the node that has a slot."""
+        return bool(self._away) and self._name_of(slot) in self._away
+
+    @property
+    def has_away(self) -> bool:
+        """Whether a part of the cluster cannot be reached."""
+        return bool(self._away)
+
+    async def send(
+        self, parcels: collections.Sequence[Parcel], /, *, within: float | None = None
+    ) -> collections.Sequence[_Answers]:
+        """Send parcels to their nodes and return the replies to each, or what kept it from being sent or answered.
+
+        Raises
+        ------
+        sake.errors.BackendError
+            If no node of the cluster can be reached.
+        """
+        if not self._is_known:
+            await self._refresh()
+
+        results: dict[int, _Answers] = {}
+        pending = list(range(len(parcels)))
+        for _ in range(_REDIRECTIONS):
+            groups: dict[str, list[int]] = {}
+            for number in pending:
+                groups.setdefault(self._name_of(parcels[number].slot), []).append(number)
+            sending = [
+                self._send(name, [parcels[number] for number in group], within) for name, group in groups.items()
+            ]
+            answers = await asyncio.gather(*sending) if len(sending) > 1 else [await sending[0]]
+            for group, found in zip(groups.values(), answers, strict=True):
+                results.update(zip(group, found, strict=True))
+
+            pending = [number for number in pending if _code(results[number]) == "MOVED"]
+            for number in [number for number in results if _code(results[number]) == "ASK"]:
+                results[number] = await self._send_asking(parcels[number], results[number], within)
+            if not pending:
+                break
+            await self._refresh()
+
+        return [results[number] for number in range(len(parcels))]
+
+    async def places(self) -> list[int]:
+        """Return a slot of each primary."""
+        if not self._is_known:
+            await self._refresh()
+
+        found: dict[str, int] = {}
+        for slot, nodes in self._topology.nodes_manager.slots_cache.items():
+            found.setdefault(nodes[0].name, slot)
+        return list(found.values())
+
+    async def has_msetex(self) -> bool:
+        """Return that strings are set one by one: next to none are in one slot."""
+        return False
+
+    async def found(self) -> None:
+        """Let the cluster say how things are stored in it, if it does not do so yet; as a database does."""
+        if not self._is_known:
+            await self._refresh()
+        await self._node(self._name_of(self._meta_slot)).found()
+
+    async def check(self, probes: collections.Sequence[_rights.Probe], /) -> None:
+        """Connect to all primaries, and find out whether what has to be done may be done; as a database does."""
+        await self._refresh()
+        names = {self._name_of(slot) for slot in await self.places()}
+        await asyncio.gather(*(self._node(name).check(probes, is_node=True) for name in names))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        self._is_closed = True
+        for task in (*self._probes, *([self._refreshing] if self._refreshing else ())):
+            task.cancel()
+            await asyncio.wait([task])
+        nodes, self._nodes = list(self._nodes.values()), {}
+        await asyncio.gather(*(node.close() for node in nodes))
+        manager = self._topology.nodes_manager
+        with contextlib.suppress(Exception):
+            await manager.aclose()
+            await manager.aclose("startup_nodes")
+
+    def _name_of(self, slot: int, /) -> str:
+        """Return the name of the node that has a slot, or nothing where none has."""
+        nodes = self._topology.nodes_manager.slots_cache.get(slot)
+        return nodes[0].name if nodes else ""
+
+    def _node(self, name: str, /) -> Database:
+        if self._is_closed:
+            error_message = "The client was closed"
+            raise errors.ClosedClient(error_message)
+        if name not in self._nodes:
+            host, _, port = name.rpartition(":")
+            self._nodes[name] = self._make_node(host, int(port))
+        return self._nodes[name]
+
+    async def _send(self, name: str, parcels: list[Parcel], within: float | None, /) -> list[_Answers]:
+        if error := self._away.get(name):
+            return [error] * len(parcels)
+        if not name:
+            error_message = f"{self.name} has no node for a part of what is stored"
+            return [errors.BackendError(error_message)] * len(parcels)
+
+        try:
+            return [*await self._node(name).send(parcels, within=within)]
+        except errors.BackendError as exc:
+            self._lose(name, exc)
+            return [exc] * len(parcels)
+
+    async def _send_asking(self, parcel: Parcel, refusal: _Answers, within: float | None, /) -> _Answers:
+        """Send to a node what is about to belong to it."""
+        (name,) = [str(answer).rpartition(" ")[2] for answer in _refusals(refusal) if answer.code == "ASK"][:1]
+        asking = Parcel(parcel.slot, _ASKING + parcel.data, parcel.replies + 1)
+        (answers,) = await self._send(name, [asking], within)
+        return answers if isinstance(answers, errors.BackendError) else answers[1:]
+
+    def _lose(self, name: str, exc: errors.BackendError, /) -> None:
+        if name in self._away or self._is_closed:
+            return
+
+        self._away[name] = exc
+        _LOGGER.error("A node of the cluster is away, and what it has waits for it: %s", exc)
+        probe = asyncio.create_task(self._probe(name), name=f"sake cluster: {name} is away")
+        self._probes.add(probe)
+        probe.add_done_callback(self._probes.discard)
+
+    async def _probe(self, name: str, /) -> None:
+        """Find out when a node is back, or others have what it had."""
+        for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
+            await asyncio.sleep(pause)
+            with contextlib.suppress(errors.BackendError):
+                await self._refresh(name)
+                if name not in self._primaries():
+                    break
+                await self._node(name).exchange(_PING, 1, within=_TOPOLOGY_SECONDS)
+                break
+
+        del self._away[name]
+        _LOGGER.warning("What a node of the cluster had that was away can be reached again: %s", name)
+
+    def _primaries(self) -> set[str]:
+        return {nodes[0].name for nodes in self._topology.nodes_manager.slots_cache.values()}
+
+    async def _refresh(self, failed: str | None = None, /) -> None:
+        """Hear which node has what. Who asks meanwhile hears the same."""
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.create_task(self._hear(failed), name="sake cluster: topology")
+        await asyncio.shield(self._refreshing)
+
+    async def _hear(self, failed: str | None, /) -> None:
+        manager = self._topology.nodes_manager
+        try:
+            async with asyncio.timeout(_TOPOLOGY_SECONDS):
+                await manager.initialize(last_failed_node_name=failed)
+        except (redis.RedisError, redis.exceptions.RedisClusterException, OSError) as exc:
+            raise self._explain(exc) from exc
+
+        self._is_known = True
+        for name in self._nodes.keys() - self._primaries() - self._away.keys():
+            await self._nodes.pop(name).close()
+
+    def _explain(self, exc: Exception, /) -> errors.BackendError:
+        text = str(exc) or type(exc).__name__
+        what = f"{self.name} cannot be used: {text}"
+        if "Cluster mode is not enabled" in text:
+            what = f"{self.name} is no Redis Cluster: take '+cluster' out of the address"
+        return errors.BackendError(what, exception=exc)
+
+
+def _refusals(answers: _Answers, /) -> list[ReplyError]:
+    if isinstance(answers, errors.BackendError):
+        return []
+
+    return [answer for answer in answers if isinstance(answer, ReplyError)]
+
+
+def _code(answers: _Answers, /) -> str:
+    """Return whether something was not done, since it belongs to another node."""
+    return next((answer.code for answer in _refusals(answers) if answer.code in {"ASK", "MOVED"}), "")

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A Redis Cluster that a test may take nodes from, and give them back."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import signal
+import subprocess
+import tempfile
+import time
+import typing
+from collections import abc as collections
+
+import redis
+
+from . import own_server
+
+SLOTS: typing.Final = 16_384
+_HOST: typing.Final = "127.0.0.1"
+_SECONDS: typing.Final = 20.0
+
+
+class Node:
+    """One server of a cluster."""
+
+    def __init__(self, binary: str, folder: pathlib.Path, *settings: str) -> None:
+        self.port = own_server.free_port()
+        # What the nodes tell each other goes through a port of its own: ten thousand higher may be taken, or too high.
+        self.bus_port = own_server.free_port()
+        folder.mkdir()
+        self._command = [
+            *(binary, "--port", str(self.port), "--bind", _HOST, "--cluster-port", str(self.bus_port)),
+            *("--cluster-enabled", "yes", "--cluster-node-timeout", "600", "--cluster-config-file", "nodes.conf"),
+            *("--save", "", "--appendonly", "no", "--dir", str(folder), "--loglevel", "warning"),
+            *("--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0", *settings),
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def client(self) -> redis.Redis:
+        """Make a client of this node alone."""
+        return redis.Redis(host=_HOST, port=self.port)
+
+    def do(self, *command: typing.Any) -> typing.Any:
+        """Send it a command."""
+        with contextlib.closing(self.client()) as client:
+            # Word by word, so that redis-py leaves the answer as it is.
+            return client.execute_command(*str(command[0]).split(), *command[1:])
+
+    @property
+    def id(self) -> str:
+        return str(self.do("CLUSTER MYID").decode())
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether it has slots, and not only copies of another's."""
+        return typing.cast("list[typing.Any]", self.do("ROLE"))[0] == b"master"
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        own_server.wait_until(self._answers, within=_SECONDS)
+
+    def kill(self) -> None:
+        """End it at once."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait(_SECONDS)
+
+    def pause(self) -> None:
+        """Let it answer nothing, while connections stay."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it answer again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, "the server ended"
+        with contextlib.suppress(redis.ConnectionError):
+            return bool(self.do("PING"))
+
+        return False
+
+
+class OwnCluster:
+    """Three primaries, each with as many replicas as asked for."""
+
+    def __init__(self, binary: str, folder: pathlib.Path, /, *settings: str, replicas: int = 0) -> None:
+        count = 3 * (1 + replicas)
+        self.nodes: typing.Final = [Node(binary, folder / str(number), *settings) for number in range(count)]
+        self.primaries: typing.Final = self.nodes[:3]
+        """Those that were primaries at first."""
+        self.url: typing.Final = "redis+cluster://" + ",".join(f"{_HOST}:{node.port}" for node in self.primaries)
+
+    def start(self) -> None:
+        """Start all, and wait until they are one cluster."""
+        for node in self.nodes:
+            node.start()
+        for number, node in enumerate(self.primaries):
+            slots = range(SLOTS * number // 3, SLOTS * (number + 1) // 3)
+            node.do("CLUSTER ADDSLOTS", *slots)
+            node.do("CLUSTER SET-CONFIG-EPOCH", number + 1)
+        for node in self.nodes[1:]:
+            node.do("CLUSTER MEET", _HOST, self.nodes[0].port, self.nodes[0].bus_port)
+        own_server.wait_until(lambda: all(self._knows(node, len(self.nodes)) for node in self.nodes), within=_SECONDS)
+        for number, node in enumerate(self.nodes[3:]):
+            node.do("CLUSTER REPLICATE", self.primaries[number % 3].id)
+        own_server.wait_until(self.is_well, within=_SECONDS)
+
+    def client(self) -> redis.RedisCluster:
+        """Make a client of all of it."""
+        return redis.RedisCluster(host=_HOST, port=next(node.port for node in self.nodes if self._is_up(node)))
+
+    def clean(self) -> None:
+        """Remove everything."""
+        for node in self.nodes:
+            if node.is_primary:
+                node.do("FLUSHALL")
+
+    def keys(self) -> set[str]:
+        """Return all keys."""
+        return {key.decode() for node in self.nodes if node.is_primary for key in node.do("KEYS", "*")}
+
+    def is_well(self) -> bool:
+        """Return whether all slots are served, and all replicas are up to date."""
+        for node in self.nodes:
+            if b"cluster_state:ok" not in typing.cast("bytes", node.do("CLUSTER INFO")):
+                return False
+            role = node.do("ROLE")
+            if role[0] == b"slave" and role[3] != b"connected":
+                return False
+
+        return True
+
+    def kill(self) -> None:
+        """End all of them."""
+        for node in self.nodes:
+            node.kill()
+
+    def _is_up(self, node: Node) -> bool:
+        with contextlib.suppress(redis.RedisError):
+            return bool(node.do("PING"))
+
+        return False
+
+    @staticmethod
+    def _knows(node: Node, count: int) -> bool:
+        lines = typing.cast("bytes", node.do("CLUSTER NODES")).decode().splitlines()
+        return len(lines) == count and not any("handshake" in line for line in lines)
+
+
+@contextlib.contextmanager
+def running(binary: str, /, *settings: str, replicas: int = 0) -> collections.Iterator[OwnCluster]:
+    """Run a cluster of a test's own."""
+    with tempfile.TemporaryDirectory(prefix="sake-tests-") as folder:
+        cluster = OwnCluster(binary, pathlib.Path(folder), *settings, replicas=replicas)
+        try:
+            cluster.start()
+            yield cluster
+        finally:
+            cluster.kill()
+
+
+if __name__ == "__main__":
+    for name, path in own_server.binaries().items():
+        begun = time.monotonic()
+        with running(path, replicas=1) as found:
+            print(name, found.url, time.monotonic() - begun)
