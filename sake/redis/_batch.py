@@ -24,6 +24,7 @@ from ._connections import Server
 from ._delta import Delta
 from ._facts import Facts
 from ._kinds import Kind
+from ._kinds import Shape
 from ._plan import Ask
 from ._plan import Plan
 from ._plan import Send
@@ -77,9 +78,10 @@ class BatchWriter:
         """
         try:
             await self._write(deltas, following)
-            if packed := self._facts.remove():
+            packed, removed = self._facts.remove(self._is_away)
+            if packed:
                 await self._send(self._connections.database(self._setup.reference), packed)
-                self._facts.removed()
+            removed()
         except BaseException:
             # Nobody knows what of it has come through, nor what the server forgot meanwhile.
             self._facts.forget()
@@ -90,7 +92,7 @@ class BatchWriter:
         if prepared is not None and prepared[0] is deltas:
             courses = prepared[1]
         else:
-            if deltas[0].departures:
+            if deltas and deltas[0].departures:
                 await self._depart(deltas[0])
             courses = await self._prepare(deltas, {})
 
@@ -169,12 +171,32 @@ class BatchWriter:
         delta.departures.clear()
 
     async def _write_facts(self, deltas: list[Delta], /) -> None:
-        packed, written = self._facts.write(deltas)
+        packed, written = self._facts.write(deltas, self._is_away)
         if packed:
             database = self._connections.database(self._setup.reference)
             await database.found()
             await self._send(database, packed)
-            written()
+        written()
+
+    def _is_away(self, slot: int, /) -> bool:
+        return self._connections.is_away(slot)
+
+    @property
+    def has_away(self) -> bool:
+        """Whether a part of the server cannot be reached, and only a part."""
+        return self._connections.has_away
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something is left to be written besides what is handed over to be."""
+        return self._facts.is_waiting
+
+    def is_away(self, kind: AnyKind, guild: str, entity: str, /) -> bool:
+        """Return whether the place of a guild's entities of a kind, or of an entity of no guild, cannot be reached."""
+        keys = self._setup.keys
+        is_listed = kind.shape is Shape.GUILD_BOUND or not entity
+        key = keys.in_guild(kind.name, guild) if is_listed else keys.single(kind.name, entity)
+        return self._is_away(keys.slot_of(key))
 
     async def send(self, database: Server, send: Send, /) -> list[str]:
         """Carry a step out, and return the ids that went for good with it."""

@@ -50,7 +50,7 @@ _ANSWER_TIMEOUT: typing.Final = 10.0
 _CONNECT_TIMEOUT: typing.Final = 5.0
 """Seconds to wait for a connection unless the address says otherwise (`?socket_connect_timeout=`)."""
 
-_NODE_TIMEOUT: typing.Final = 2.0
+_NODE_TIMEOUT: typing.Final = 1.0
 """Seconds to wait for progress of what is sent to one node of a Cluster."""
 
 _TOPOLOGY_TIMEOUT: typing.Final = 1.0
@@ -228,7 +228,12 @@ class Connections:
     def _make_cluster(self, name: str, /) -> Cluster:
         found = _addresses.nodes(self._address)
         server = self._make_pool(_addresses.of_node(self._address, *found[0]))
-        known = inspect.signature(redis.asyncio.cluster.RedisCluster).parameters.keys() - {"host", "port", "db", "retry"}
+        known = inspect.signature(redis.asyncio.cluster.RedisCluster).parameters.keys() - {
+            "host",
+            "port",
+            "db",
+            "retry",
+        }
         kwargs = {key: value for key, value in server.connection_kwargs.items() if key in known}
         kwargs |= {"socket_timeout": _TOPOLOGY_TIMEOUT, "socket_connect_timeout": _TOPOLOGY_TIMEOUT}
         if "password" in self._options:
@@ -247,6 +252,15 @@ class Connections:
         # A node that is frozen keeps the others waiting for so long.
         pool.connection_kwargs["socket_timeout"] = min(pool.connection_kwargs["socket_timeout"], _NODE_TIMEOUT)
         return self._make_database(pool, 0, f"{hide_password(self._address)} (node {host}:{port})")
+
+    @property
+    def has_away(self) -> bool:
+        """Whether a part of the server cannot be reached, and only a part."""
+        return any(database.has_away for database in self._databases.values())
+
+    def is_away(self, slot: int, /) -> bool:
+        """Return whether that is so of the part that a slot belongs to."""
+        return any(database.is_away(slot) for database in self._databases.values())
 
     async def check(self, probes: collections.Mapping[int, collections.Sequence[_rights.Probe]], /) -> None:
         """Connect to every database that was asked for, and find out whether we may do there what has to be done.

@@ -22,6 +22,7 @@ from ._kinds import COMPLETE_MEMBER_LISTS
 from ._kinds import MEMBERS
 from ._kinds import STALE_GUILDS
 from ._kinds import Kind
+from ._kinds import Shape
 from ._wire import data_of
 from ._wire import mark
 
@@ -233,6 +234,35 @@ class Delta:
         """Return the ids of the guilds that the bot left and has not come back to."""
         set_since = {guild for scopes in self.kinds.values() for guild, changes in scopes.items() if changes.has_puts()}
         return self.left - set_since
+
+    def take(self, is_taken: collections.Callable[[AnyKind, str, str], bool], /) -> Delta:
+        """Move changes into a delta of their own, and return that.
+
+        `is_taken` is asked of (kind, guild id, ""), for all that is in a guild, and of (kind, "", entity id).
+        """
+        taken = Delta()
+        for kind, scopes in self.kinds.items():
+            for guild, changes in list(scopes.items()):
+                if guild:
+                    ids = changes.entries if kind.shape is Shape.SINGLE else ()
+                    if is_taken(kind, guild, "") or any(is_taken(kind, "", entity) for entity in ids):
+                        taken.kinds.setdefault(kind, {})[guild] = scopes.pop(guild)
+                elif found := [entity for entity in changes.entries if is_taken(kind, "", entity)]:
+                    taken.kinds.setdefault(kind, {})[guild] = changes.only(found)
+                    for entity in found:
+                        changes.forget(entity)
+                if not (changes.entries or changes.cleared or changes.cleared_channels):
+                    scopes.pop(guild, None)
+
+        self.kinds = {kind: scopes for kind, scopes in self.kinds.items() if scopes}
+        guilds = {guild for scopes in taken.kinds.values() for guild in scopes}
+        taken.facts = {entity: guild for entity, guild in self.facts.items() if guild in guilds}
+        taken.left = self.left & guilds
+        taken.parts, taken.since = 0, self.since
+        taken.measure()
+        self.left -= guilds
+        self.measure()
+        return taken
 
     def split(self) -> collections.Iterator[Delta]:
         """Cut this into deltas of one kind in one guild each, which are written alone."""

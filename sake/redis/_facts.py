@@ -18,6 +18,10 @@ _MOST: typing.Final = 100_000
 """How many facts a process remembers: about 20 MB."""
 
 
+_IsAway = collections.Callable[[int], bool]
+"""Returns whether the place of a slot cannot be reached."""
+
+
 class Facts:
     """What the server is known to hold about the guilds of ids.
 
@@ -30,13 +34,15 @@ class Facts:
         Names the keys.
     """
 
-    __slots__ = ("_guilds", "_keys", "_known", "_useless", "age")
+    __slots__ = ("_guilds", "_keys", "_known", "_new", "_useless", "age")
 
     def __init__(self, keys: Keys, /) -> None:
         self._guilds: set[str] = set()
         """Ids of guilds that are listed."""
         self._keys = keys
         self._known: dict[str, str] = {}
+        self._new: dict[str, str] = {}
+        """Facts that are to be written."""
         self.age: int = 0
         """Is another number after something was forgotten."""
         self._useless: tuple[set[str], set[str]] = set(), set()
@@ -58,20 +64,35 @@ class Facts:
         self._guilds.clear()
         self._known.clear()
 
-    def write(self, deltas: collections.Iterable[Delta], /) -> tuple[list[Packed], collections.Callable[[], None]]:
-        """Return what has to be written before some deltas are, and what to call when that is done."""
-        facts: dict[str, str] = {}
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something is to be written that belongs to places which were away."""
+        return bool(self._new or any(self._useless))
+
+    def write(
+        self, deltas: collections.Iterable[Delta], is_away: _IsAway, /
+    ) -> tuple[list[Packed], collections.Callable[[], None]]:
+        """Return what has to be written before some deltas are, and what to call when that is done.
+
+        What goes to a place that is away waits for the next time.
+        """
         guilds: set[str] = set()
         for delta in deltas:
-            facts |= {entity: guild for entity, guild in delta.facts.items() if self._known.get(entity) != guild}
+            self._new |= {entity: guild for entity, guild in delta.facts.items() if self._known.get(entity) != guild}
             for kind, scopes in delta.kinds.items():
                 if kind.in_guild:
                     guilds |= {guild for guild in scopes.keys() - self._guilds if guild and scopes[guild].has_puts()}
+
+        slot_of = self._keys.slot_of
+        facts = {e: guild for e, guild in self._new.items() if not is_away(slot_of(self._keys.guild_of(e)))}
+        if is_away(slot_of(self._keys.guilds())):
+            guilds = set()
 
         def written() -> None:
             self._guilds |= guilds
             for entity, guild in facts.items():
                 self.learn(entity, guild)
+                self._new.pop(entity, None)
 
         if not facts and not guilds:
             return [], written
@@ -86,6 +107,7 @@ class Facts:
         ids, guilds = self._useless
         ids |= set(filter(_ids.is_snowflake, gone))
         for delta in deltas:
+            # A guild's own id may be that of its oldest channel, and is that of the role that everybody has.
             ids.difference_update(delta.facts, *delta.kinds.values())
             ids.update(delta.useless)
         left: set[str] = set()
@@ -99,18 +121,22 @@ class Facts:
         self.age += bool(ids)
         for entity in ids:
             self._known.pop(entity, None)
+            self._new.pop(entity, None)
 
-    def remove(self) -> list[Packed]:
-        """Return what removes all that is not needed any more."""
-        ids, guilds = self._useless
+    def remove(self, is_away: _IsAway, /) -> tuple[list[Packed], collections.Callable[[], None]]:
+        """Return what removes all that is not needed any more, and what to call when that is done."""
+        slot_of = self._keys.slot_of
+        ids = {entity for entity in self._useless[0] if not is_away(slot_of(self._keys.guild_of(entity)))}
+        guilds = set() if is_away(slot_of(self._keys.guilds())) else set(self._useless[1])
+
+        def removed() -> None:
+            self._useless[0].difference_update(ids)
+            self._useless[1].difference_update(guilds)
+
         if not ids and not guilds:
-            return []
+            return [], removed
 
         transaction = Transaction(self._keys)
         transaction.drop_facts(ids)
         transaction.unlist_guilds(guilds)
-        return transaction.finish()
-
-    def removed(self) -> None:
-        """Take note that that was done."""
-        self._useless = set(), set()
+        return transaction.finish(), removed

@@ -162,7 +162,7 @@ class Reader:
         if self._writer.touches(kind, guild):
             with self._counted():
                 try:
-                    await self._flush(self._timeout)
+                    await self._flush(self._timeout, lambda: self._writer.touches(kind, guild))
                 except errors.BackendError:
                     if not self._writer.is_refused:
                         raise
@@ -294,7 +294,7 @@ class Reader:
                     self.overlay.lay(kind, guild, *each) for each in zip(request.entities, stored, layers, strict=True)
                 ]
 
-        await self._flush(request.until - self._loop.time())
+        await self._flush(request.until - self._loop.time(), lambda: self._writer.touches(kind, request.guild))
         return await self._ask_stored(request, request.entities)
 
     async def _ask_missing(
@@ -312,11 +312,11 @@ class Reader:
         self._lanes.pump()
         return await part.answer
 
-    async def _flush(self, seconds: float, /) -> None:
+    async def _flush(self, seconds: float, is_needed: collections.Callable[[], bool], /) -> None:
         try:
             with Patience(seconds, is_renewed=False) as patience:
                 patience.begin()
-                await self._writer.flush()
+                await self._writer.flush(is_needed)
         except TimeoutError as exc:
             error_message = f"What was received is not written after {self._timeout} seconds, and kept until it can be"
             raise errors.BackendError(error_message, exception=exc) from exc

@@ -92,6 +92,8 @@ class Writer:
         """What did not fit into what is being written, and is prepared meanwhile."""
         self._has_given_up = False
         self._has_made_room = False
+        self._held = Delta()
+        """What belongs to places that are away, while others go on. It is older than all else that is not written."""
         self._is_closing = False
         self._is_draining = False
         self._is_paused = False
@@ -100,6 +102,7 @@ class Writer:
         self._limit = backlog_limit
         self._loop = asyncio.get_running_loop()
         self._number_cut = 0
+        self._number_sent = 0
         self._number_written = 0
         self._on_given_up = on_given_up
         self._packer = setup.packer
@@ -166,7 +169,7 @@ class Writer:
     @property
     def is_idle(self) -> bool:
         """Whether everything described is written."""
-        return not (self._writing or self._following or self._closed or self._delta)
+        return not (self._writing or self._following or self._closed or self._delta or self._held)
 
     @property
     def is_refused(self) -> bool:
@@ -232,9 +235,12 @@ class Writer:
         yield from reversed(self._closed)
         yield from reversed(self._following)
         yield from reversed(self._writing)
+        yield self._held
 
-    async def flush(self) -> None:
+    async def flush(self, is_needed: collections.Callable[[], bool] = lambda: True, /) -> None:
         """Wait until all that was described so far is written.
+
+        While only a part of a cluster is away, that is not before `is_needed` returns false.
 
         Raises
         ------
@@ -244,7 +250,11 @@ class Writer:
             If the client is closed.
         """
         self.cut()
-        if self._number_written >= self._number_cut:
+        number = self._number_cut
+        while self._batches.has_away and is_needed() and self._number_sent < number:
+            self._wake.set()
+            await asyncio.sleep(_LINGER)
+        if self._number_written >= number or (self._batches.has_away and not is_needed()):
             return
         if self._failure is not None:
             raise _away(self._failure)
@@ -252,7 +262,7 @@ class Writer:
             raise _closed()
 
         waiter = self._loop.create_future()
-        self._waiters.append((self._number_cut, waiter))
+        self._waiters.append((number, waiter))
         self._wake.set()
         await waiter
 
@@ -293,7 +303,7 @@ class Writer:
                 self._failure or "no time was left",
             )
         # A closed client has no backlog, and is not away.
-        self._delta, self._failure = Delta(), None
+        self._delta, self._failure, self._held = Delta(), None, Delta()
         self._closed.clear()
         self._following, self._writing = [], []
 
@@ -316,18 +326,48 @@ class Writer:
             self._wake.clear()
             self._disarm()
             self.cut()
-            while self._writing or self._following or self._closed:
+            self._let_go()
+            while self._writing or self._following or self._closed or self._can_tidy():
                 try:
                     await self._write_next()
                 except Exception as exc:  # noqa: BLE001 - a bug must not end all writing
                     self._isolate(exc)
+                self._let_go()
             self._disarm()
-            if self._delta:
-                self._timer = self._loop.call_later(_LINGER, self._wake.set)
+            if self._delta or self._is_holding:
+                self._timer = self._loop.call_later(_LINGER if self._delta else _PAUSES[0], self._wake.set)
+
+    @property
+    def _is_holding(self) -> bool:
+        return bool(self._held) or self._batches.is_waiting
+
+    def _can_tidy(self) -> bool:
+        """Return whether what waited for places that were away can be written now."""
+        return self._batches.is_waiting and not self._batches.has_away
+
+    def _let_go(self) -> None:
+        """Put what was held back for places that are back before everything that came after it."""
+        if self._held and (free := self._held.take(lambda *place: not self._batches.is_away(*place))):
+            self._closed.extendleft(reversed([free, *self._following]))
+            self._following = []
+
+    def _hold(self) -> bool:
+        """Hold back what belongs to places that are away, so that it does not keep the others waiting."""
+        if not self._batches.has_away:
+            return False
+
+        held = [part for delta in self._writing if (part := delta.take(self._batches.is_away))]
+        for part in held:
+            self._held.then(part, self._kinds)
+        if held:
+            # What was prepared of these is not to be sent any more.
+            self._writing = [*self._writing]
+        return bool(held)
 
     async def _write_next(self) -> None:
         self._writing = self._following or self._take()
         self._following = self._take()
+        self._hold()
         for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
             self._writing_since = self._loop.time()
             try:
@@ -336,9 +376,11 @@ class Writer:
             except errors.BackendError as exc:
                 self._fail(exc)
                 self._is_paused = True
-                await asyncio.sleep(0 if await self._make_room(exc) else pause)
+                if not self._hold() and not await self._make_room(exc):
+                    await asyncio.sleep(pause)
                 self.cut()
                 await breathe(self._merge())
+                self._hold()
                 self._bound()
                 self._is_paused = False
 
@@ -369,7 +411,8 @@ class Writer:
         delta = waiting.popleft()
         if delta.is_alone:
             self._statistics.skipped += delta.count()
-            self._number_written += delta.parts
+            self._number_sent += delta.parts
+            self._number_written = self._number_sent
             what = ", ".join(f"{kind.name} of {' '.join(guilds)}" for kind, guilds in delta.kinds.items())
             _LOGGER.error("Changes (%s) cannot be written and are skipped: this is a bug", what, exc_info=exc)
             self._resolve(None)
@@ -402,7 +445,7 @@ class Writer:
 
     def _merge(self) -> collections.Iterator[None]:
         """Make one delta of what is being written and all that waits, step by step, unless it is written one by one."""
-        merged, *following = itertools.chain(self._writing, self._following)
+        merged, *following = [*self._writing, *self._following] or [Delta()]
         if merged.is_alone:
             return
 
@@ -415,11 +458,14 @@ class Writer:
     def _bound(self) -> None:
         # What came last, too: it may call a list complete of which the first part is given up.
         self.cut()
-        fixed = sum(delta.size for delta in (*self._writing, *self._following))
+        fixed = sum(delta.size for delta in (*self._writing, *self._following, self._held))
+        if self._held.size and fixed + sum(delta.size for delta in self._closed) > self._limit:
+            self._shrink(self._held, max(self._limit - (fixed - self._held.size), 0))
+            fixed = sum(delta.size for delta in (*self._writing, *self._following, self._held))
         if fixed + sum(delta.size for delta in self._closed) <= self._limit:
             return
 
-        if self._is_paused and not self._writing[0].is_alone:
+        if self._is_paused and self._writing and not self._writing[0].is_alone:
             deque(self._merge(), maxlen=0)
             self._shrink(self._writing[0], self._limit)
         elif self._closed:
@@ -459,14 +505,20 @@ class Writer:
         self._resolve(exc)
 
     def _succeed(self, written: list[Delta], /) -> None:
+        self._number_sent += sum(delta.parts for delta in written)
+        self._has_given_up = self._has_made_room = False
+        self._statistics.batches += len(written)
+        since = min((delta.since for delta in written), default=NEVER)
+        if since < NEVER:
+            self._statistics.last_lag = max(self._loop.time() - since, 0.0)
+        if self._is_holding:
+            # A part of it is not written: nobody may be told that all is.
+            return
+
         if self._failure is not None:
             _LOGGER.warning("The server is back: what was kept has been written")
             self._failure = None
-
-        self._has_given_up = self._has_made_room = False
-        self._number_written += sum(delta.parts for delta in written)
-        self._statistics.batches += len(written)
-        self._statistics.last_lag = max(self._loop.time() - min(delta.since for delta in written), 0.0)
+        self._number_written = self._number_sent
         self._resolve(None)
 
     def _resolve(self, exc: errors.SakeException | None, /) -> None:

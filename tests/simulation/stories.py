@@ -28,7 +28,7 @@ TINY: typing.Final = {
     "_plan._TRANSACTION_ENTRIES": 5,
     "_changes._PIECE_BYTES": 4_000,
     "_changes._PIECE_ENTRIES": 10,
-    "_connections._PIECE_BYTES": 500,
+    "_database._PIECE_BYTES": 500,
     "_plan._READ_ENTRIES": 3,
     "_plan._SMALL": 12,
     "_plan._SMALL_BYTES": 12_000,
@@ -40,7 +40,7 @@ TINY: typing.Final = {
 }
 """Bounds that are passed once in a bot's life, made so small that they are passed all the time."""
 
-SCALED: typing.Final = {"_connections._PIECE_BYTES": 4_096, "_member_lists._MOST_MEMBERS_OF_A_QUERY": events_.QUERY}
+SCALED: typing.Final = {"_database._PIECE_BYTES": 4_096, "_member_lists._MOST_MEMBERS_OF_A_QUERY": events_.QUERY}
 """Bounds that fit into the small world of a story: its links are narrow, its guilds have a dozen members."""
 
 
