@@ -178,6 +178,34 @@ class GuildCache(_base.Resource, abc.ABC):
         """
 
     @abc.abstractmethod
+    async def is_guild_current(self, guild_id: hikari.Snowflakeish, /) -> bool:
+        """Tell whether a process hears of all that happens in a guild, and has received the guild since it does.
+
+        That is so from when the guild is received until the connection of its shard is lost or closed (and again once
+        it is resumed), the guild has an outage, or changes of it are lost or made by hand. A process that was killed is
+        taken for one that listens for up to 90 seconds.
+
+        Parameters
+        ----------
+        guild_id : hikari.Snowflakeish
+            Id of the guild.
+
+        Returns
+        -------
+        bool
+            Whether what is stored of the guild is what it is like now. False for a guild that is not known.
+
+        Raises
+        ------
+        ValueError
+            If the id cannot be one.
+        sake.errors.ClosedClient
+            If the resource is not open.
+        sake.errors.BackendError
+            If the backend cannot be reached or refuses the request.
+        """
+
+    @abc.abstractmethod
     async def is_guild_stale(self, guild_id: hikari.Snowflakeish, /) -> bool:
         """Tell whether changes of a guild were lost since it was last received.
 

@@ -121,8 +121,9 @@ class MemberCache(_base.Resource, abc.ABC):
 
         The list is complete once every chunk of a request for all members (one without a query) has come since the
         guild was last received, or at once if the guild came with as many members as its `member_count`. Later joins
-        and leaves keep it complete. It never is where the bot lacks the `GUILD_MEMBERS` intent, since nobody would tell
-        of these, nor where one of the members could not be stored.
+        and leaves keep it complete, as long as there is a process that hears of them: not while the guild's shard is
+        not connected, nor after the bot has ended. It never is where the bot lacks the `GUILD_MEMBERS` intent, since
+        nobody would tell of these, nor where one of the members could not be stored.
 
         Parameters
         ----------

@@ -497,7 +497,9 @@ class ResourceClient(abc.Resource):
     def _all_kinds(self) -> list[AnyKind]:
         bases = (base for base in type(self).mro() if issubclass(base, ResourceClient))
         # Its own method, asked of its bases.
-        return list(dict.fromkeys(kind for base in bases for kind in base._kinds()))  # noqa: SLF001
+        own = dict.fromkeys(kind for base in bases for kind in base._kinds())  # noqa: SLF001
+        lists = [_kinds.LISTS[kind] for kind in own if kind in _kinds.LISTS]
+        return list(dict.fromkeys([*own, *lists, *([_kinds.SESSIONS] if lists else ())]))
 
     def _database_of(self, index: ResourceIndex, /) -> int:
         return int(self._index_overrides.get(index, index if self._database is None else self._database))

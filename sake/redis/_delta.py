@@ -18,7 +18,7 @@ from ._changes import Entry
 from ._changes import Lookup
 from ._changes import Patch
 from ._changes import size_of
-from ._kinds import COMPLETE_MEMBER_LISTS
+from ._kinds import LISTS
 from ._kinds import MEMBERS
 from ._kinds import STALE_GUILDS
 from ._kinds import Kind
@@ -371,8 +371,11 @@ class Delta:
 
         for guild in guilds if STALE_GUILDS in kinds else ():
             self.put(STALE_GUILDS, guild, guild, mark(guild), None, None)
-        for guild in without_members if COMPLETE_MEMBER_LISTS in kinds else ():
-            self.drop(COMPLETE_MEMBER_LISTS, guild, guild)
+        for kind in LISTS:
+            # Whether members are all there is not told by what else was given up.
+            for guild in without_members if kind is MEMBERS else guilds:
+                if LISTS[kind] in kinds:
+                    self.drop(LISTS[kind], guild, guild)
         return given_up, guilds
 
     def _give_up_scope(self, kind: AnyKind, guild: str, /) -> int:

@@ -14,8 +14,10 @@ from ._delta import Delta
 from ._delta import Departure
 from ._ids import MOST_DIGITS
 from ._ids import is_code
+from ._kinds import LISTS
 from ._kinds import Kind
 from ._kinds import Shape
+from ._sessions import Session
 from ._wire import Packer
 from ._wire import mark
 
@@ -48,7 +50,7 @@ class Draft:
         Whether Discord says it: what is deleted then is gone for good.
     """
 
-    __slots__ = ("_guilds", "_is_event", "_packer", "acts", "has_departures", "refused", "steps")
+    __slots__ = ("_guilds", "_is_event", "_packer", "acts", "has_departures", "refused", "session", "steps")
 
     def __init__(self, packer: Packer, /, *, is_event: bool = True) -> None:
         self._is_event = is_event
@@ -61,6 +63,8 @@ class Draft:
         """Whether a delta of its own has to begin with this."""
         self.refused: collections.Sequence[str] = ()
         """What was left out, and why."""
+        self.session: Session | None = None
+        """The session that the event belongs to, which lists are complete from then on."""
         self.steps: list[tuple[collections.Callable[..., None], tuple[typing.Any, ...]]] = []
         """Methods of a delta, and their arguments."""
 
@@ -113,6 +117,8 @@ class Draft:
         # A list of which nothing can be used is no reason to give up the one that is stored.
         if entries or (alone and not payloads):
             self.steps.append((Delta.put_all, (kind, guild, entries, channels, alone, self._is_event)))
+            if alone:
+                self._mark_list(kind, guild)
         return len(entries)
 
     def replace(self, kind: AnyKind, guild: str, payloads: _Payloads, /) -> int:
@@ -189,6 +195,9 @@ class Draft:
         self._check_guild(kind, guild)
         _check_entity(kind, entity)
         self.steps.append((Delta.drop, (kind, guild, entity, self._is_event)))
+        if not self._is_event:
+            # It may exist all the same.
+            self._mark_list(kind, guild)
 
     def mark(self, kind: AnyKind, guild: str, /) -> None:
         """Say that something is true of a guild; `unmark` takes it back.
@@ -199,7 +208,8 @@ class Draft:
             If the id is none.
         """
         self._check_guild(kind, guild)
-        self.steps.append((_PUT, (kind, guild, guild, mark(guild), None, None)))
+        token = self.session.token if self.session else b""
+        self.steps.append((_PUT, (kind, guild, guild, mark(guild, token), None, None)))
 
     def unmark(self, kind: AnyKind, guild: str, /) -> None:
         """Say that something is not true of a guild.
@@ -221,6 +231,8 @@ class Draft:
         """
         self._check_guild(kind, guild)
         self.steps.append((Delta.clear, (kind, guild, self._is_event)))
+        if not self._is_event:
+            self._mark_list(kind, guild)
 
     def clear_channel(self, kind: AnyKind, guild: str, channel: str, /) -> None:
         """Delete all entities of a kind that are in one channel of a guild.
@@ -259,6 +271,29 @@ class Draft:
     def refuse(self, what: str, exc: Exception, /) -> None:
         """Take note of something that is left out of a list."""
         self.refused = (*self.refused, f"{what} ({type(exc).__name__}: {exc})")
+
+    def forget_lists(self, kinds: collections.Iterable[AnyKind], guild: str, /) -> None:
+        """Say that nothing of a guild is known to be complete any more.
+
+        Raises
+        ------
+        ValueError
+            If the guild's id is none.
+        """
+        for kind in kinds:
+            if kind in LISTS:
+                self.unmark(LISTS[kind], guild)
+
+    def _mark_list(self, kind: AnyKind, guild: str, /) -> None:
+        """Say whether all of a kind in a guild is stored, and who says so."""
+        if kind not in LISTS:
+            return
+
+        session = self.session if self._is_event else None
+        if session is not None and not kind.intents & ~session.intents:
+            self.mark(LISTS[kind], guild)
+        else:
+            self.steps.append((Delta.drop, (LISTS[kind], guild, guild)))
 
     def _by_id_each(self, kind: AnyKind, entities: list[dict[str, typing.Any]], /) -> dict[str, dict[str, typing.Any]]:
         found: dict[str, dict[str, typing.Any]] = {}

@@ -18,9 +18,12 @@ from ._delta import Departure
 from ._draft import Draft
 from ._engine import Engine
 from ._ids import is_snowflake
+from ._shards import Shards
 from ._statistics import Statistics
 
 _LOGGER: typing.Final = logging.getLogger("sake.redis")
+
+_READY: typing.Final = "READY"
 
 _NAMED: typing.Final = 3
 """How many of the parts that were left out an error names."""
@@ -37,11 +40,12 @@ class Feed:
         Is kept up to date.
     """
 
-    __slots__ = ("_engine", "_has_told", "_statistics", "handlers")
+    __slots__ = ("_engine", "_has_told", "_shards", "_statistics", "handlers")
 
     def __init__(self, client: object, statistics: Statistics, /) -> None:
         self._engine: Engine | None = None
         self._has_told = False
+        self._shards: Shards | None = None
         self._statistics = statistics
         self.handlers: typing.Final = _events.find_handlers(self, client)
         """The event table: event name → handlers, in the order in which they are called."""
@@ -49,12 +53,23 @@ class Feed:
     def start(self, event_manager: hikari.api.EventManager, engine: Engine, /) -> None:
         """Listen to the events of a bot."""
         self._engine, self._has_told = engine, False
+        if engine.setup.knows_guilds:
+            self._shards = Shards(engine)
+            self._shards.start()
+            event_manager.subscribe(hikari.ShardDisconnectedEvent, self._on_disconnected)
         event_manager.subscribe(hikari.ShardPayloadEvent, self._on_payload)
 
     def stop(self, event_manager: hikari.api.EventManager, /) -> None:
         """Stop listening."""
         event_manager.unsubscribe(hikari.ShardPayloadEvent, self._on_payload)
-        self._engine = None
+        if self._shards is not None:
+            event_manager.unsubscribe(hikari.ShardDisconnectedEvent, self._on_disconnected)
+            self._shards.end()
+        self._engine = self._shards = None
+
+    async def _on_disconnected(self, event: hikari.ShardDisconnectedEvent, /) -> None:
+        if self._shards is not None:
+            self._shards.lose(event.shard)
 
     async def _on_payload(self, event: hikari.ShardPayloadEvent, /) -> None:
         # Nothing in here may wait: events are in order only as far as their listeners have not yet done so.
@@ -71,6 +86,8 @@ class Feed:
 
         writer, shard = engine.writer, event.shard
         draft = writer.draft
+        if self._shards is not None and name != _READY:
+            draft.session = self._shards.of(shard)
         try:
             for handler in handlers:
                 handler(payload, draft, shard)
@@ -114,9 +131,28 @@ class Feed:
                 raise ValueError(error_message)
 
         draft.depart(Departure(shard_id, shard_count, guilds))
+        if (shards := self._shards) is not None:
+            draft.also(lambda: shards.begin(shard, len(guilds)))
+
+    @_events.on("RESUMED")
+    def _plan_resumed(self, _: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
+        if (shards := self._shards) is not None:
+            draft.also(lambda: shards.resume(shard))
+
+    @_events.on("GUILD_CREATE")
+    def _plan_guild_joined(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
+        if "unavailable" not in payload and (shards := self._shards) is not None:
+            draft.also(lambda: shards.count(shard, 1))
+
+    @_events.on(_events.GUILD_UNAVAILABLE)
+    def _plan_guild_unheard(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+        # What happens during an outage is not told: the guild comes anew after it.
+        draft.forget_lists(self._engine.setup.layout if self._engine else (), str(payload["id"]))
 
     @_events.on("GUILD_DELETE")
-    def _plan_guild_left(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
+    def _plan_guild_left(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
+        if (shards := self._shards) is not None:
+            draft.also(lambda: shards.count(shard, -1))
         draft.leave(self._engine.setup.layout if self._engine else (), str(payload["id"]))
 
     @_events.on("CHANNEL_DELETE")

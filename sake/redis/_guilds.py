@@ -15,6 +15,7 @@ import typing_extensions
 from sake import abc
 from sake import errors
 
+from . import _currency
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
@@ -69,7 +70,7 @@ class GuildCache(ResourceClient, abc.GuildCache):
     @on("GUILD_CREATE")
     def _plan_guild(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         guild = str(payload["id"])
-        draft.put(GUILDS, guild, guild, _record(payload))
+        draft.replace(GUILDS, guild, {guild: _record(payload)})
         draft.unmark(STALE_GUILDS, guild)
         draft.unmark(UNAVAILABLE_GUILDS, guild)
 
@@ -136,6 +137,10 @@ class GuildCache(ResourceClient, abc.GuildCache):
             raise errors.EntryNotFound(error_message)
 
         return True
+
+    @typing_extensions.override
+    async def is_guild_current(self, guild_id: hikari.Snowflakeish, /) -> bool:
+        return await _currency.is_current(self._engine(), GUILDS, _stores.text(guild_id))
 
     @typing_extensions.override
     async def is_guild_stale(self, guild_id: hikari.Snowflakeish, /) -> bool:

@@ -13,11 +13,14 @@ __all__ = [
     "EMOJIS",
     "GUILDS",
     "INVITES",
+    "LISTS",
     "ME",
     "MEMBERS",
     "MESSAGES",
     "PRESENCES",
     "ROLES",
+    "SESSIONS",
+    "SESSION_LIFETIME",
     "STALE_GUILDS",
     "STICKERS",
     "THREADS",
@@ -47,6 +50,9 @@ _T_co = typing.TypeVar("_T_co", covariant=True)
 
 _NO_TIME: typing.Final = "1970-01-01T00:00:00+00:00"
 _OWN_ID_UNKNOWN: typing.Final = hikari.Snowflake(0)
+
+SESSION_LIFETIME: typing.Final = 90_000
+"""Milliseconds after which a session is over whose process was killed, and did not say so."""
 
 
 class Shape(enum.Enum):
@@ -89,6 +95,9 @@ class Kind(typing.Generic[_T_co]):
 
     is_only_one: bool = False
     """Whether there is but one, whose id sake made up."""
+
+    intents: int = int(hikari.Intents.GUILDS)
+    """What a bot needs to be told of all of them."""
 
     noun: str = ""
     """What to call one of them in an error."""
@@ -199,22 +208,39 @@ def _text(entity: str | int | None, /) -> str | None:
     return None if entity is None else str(entity)
 
 
+_EXPRESSIONS = int(hikari.Intents.GUILDS | hikari.Intents.GUILD_EMOJIS)
 _GUILD = Shape.GUILD_BOUND
 
 CHANNELS: typing.Final = Kind(
     "channel", ResourceIndex.CHANNEL, _GUILD, _build_channel, owned=True, noun="Guild channel"
 )
-EMOJIS: typing.Final = Kind("emoji", ResourceIndex.EMOJI, _GUILD, _build_emoji, owned=True, noun="Emoji")
+EMOJIS: typing.Final = Kind(
+    "emoji", ResourceIndex.EMOJI, _GUILD, _build_emoji, owned=True, intents=_EXPRESSIONS, noun="Emoji"
+)
 ROLES: typing.Final = Kind("role", ResourceIndex.ROLE, _GUILD, _build_role, owned=True, noun="Role")
-STICKERS: typing.Final = Kind("sticker", ResourceIndex.STICKER, _GUILD, _build_sticker, owned=True, noun="Sticker")
+STICKERS: typing.Final = Kind(
+    "sticker", ResourceIndex.STICKER, _GUILD, _build_sticker, owned=True, intents=_EXPRESSIONS, noun="Sticker"
+)
 THREADS: typing.Final = Kind(
     "thread", ResourceIndex.THREAD, _GUILD, _build_thread, owned=True, channel_of=_parent_channel, noun="Thread"
 )
 MEMBERS: typing.Final = Kind(
-    "member", ResourceIndex.MEMBER, _GUILD, _build_member, id_path=("user", "id"), noun="Member"
+    "member",
+    ResourceIndex.MEMBER,
+    _GUILD,
+    _build_member,
+    id_path=("user", "id"),
+    intents=int(hikari.Intents.GUILDS | hikari.Intents.GUILD_MEMBERS),
+    noun="Member",
 )
 PRESENCES: typing.Final = Kind(
-    "presence", ResourceIndex.PRESENCE, _GUILD, _build_presence, id_path=("user", "id"), noun="Presence"
+    "presence",
+    ResourceIndex.PRESENCE,
+    _GUILD,
+    _build_presence,
+    id_path=("user", "id"),
+    intents=int(hikari.Intents.GUILDS | hikari.Intents.GUILD_PRESENCES),
+    noun="Presence",
 )
 VOICE_STATES: typing.Final = Kind(
     "voice_state",
@@ -223,6 +249,7 @@ VOICE_STATES: typing.Final = Kind(
     _build_voice_state,
     id_path=("user_id",),
     channel_of=_voice_channel,
+    intents=int(hikari.Intents.GUILDS | hikari.Intents.GUILD_VOICE_STATES),
     noun="Voice state",
 )
 INVITES: typing.Final = Kind(
@@ -248,9 +275,10 @@ UNAVAILABLE_GUILDS: typing.Final = Kind(
     "guild-unavailable", ResourceIndex.GUILD, _GUILD, _build_nothing, one_per_guild=True
 )
 STALE_GUILDS: typing.Final = Kind("guild-stale", ResourceIndex.GUILD, _GUILD, _build_nothing, one_per_guild=True)
-COMPLETE_MEMBER_LISTS: typing.Final = Kind(
-    "member-complete", ResourceIndex.MEMBER, _GUILD, _build_nothing, one_per_guild=True
+SESSIONS: typing.Final = Kind(
+    "session", ResourceIndex.REFERENCE, Shape.SINGLE, _build_nothing, lifetime=SESSION_LIFETIME, numeric=False
 )
+"""What says that a bot hears of all that happens in the guilds of a shard: `<shard id>-<shard count>` → its token."""
 APPLICATIONS: typing.Final = Kind(
     "application",
     ResourceIndex.APPLICATION,
@@ -282,3 +310,11 @@ DM_CHANNELS: typing.Final = Kind(
 DM_CHANNELS_BY_USER: typing.Final = Kind(
     "dm_channel-user", ResourceIndex.DM_CHANNEL, Shape.SINGLE, _build_nothing, lifetime=DEFAULT_SLOW_EXPIRE
 )
+
+LISTS: typing.Final = {
+    kind: Kind(f"{kind.name}-list", kind.index, _GUILD, _build_nothing, one_per_guild=True)
+    for kind in (CHANNELS, EMOJIS, GUILDS, MEMBERS, PRESENCES, ROLES, STICKERS, THREADS, VOICE_STATES)
+}
+"""Kind → the mark of guilds of which a session heard everything of that kind; it holds the token of the session."""
+
+COMPLETE_MEMBER_LISTS: typing.Final = LISTS[MEMBERS]

@@ -13,6 +13,7 @@ import typing_extensions
 
 from sake import abc
 
+from . import _currency
 from . import _stores
 from ._client import ResourceClient
 from ._codec import Payload
@@ -253,7 +254,7 @@ class MemberCache(ResourceClient, abc.MemberCache):
 
     @typing_extensions.override
     async def is_member_list_complete(self, guild_id: hikari.Snowflakeish, /) -> bool:
-        return await _stores.is_marked(self._engine(), COMPLETE_MEMBER_LISTS, guild_id)
+        return await _currency.is_current(self._engine(), MEMBERS, _stores.text(guild_id))
 
     @typing_extensions.override
     def iter_members(self, *, window_size: int = 1000) -> abc.CacheIterator[hikari.Member]:

@@ -145,7 +145,7 @@ class Plan:
             for share in self.shares:
                 transaction = Transaction(self._keys, has_msetex=has_msetex)
                 for place in share.places:
-                    transaction.add(self._settle(place, share.elapsed))
+                    transaction.add(self._settle(place, share))
                     yield None
                 packed += transaction.finish()
                 yield None
@@ -160,13 +160,13 @@ class Plan:
             following: list[collections.Iterator[Place]] = []
             for place in group:
                 pieces = _pieces(place)
-                yield from self._add_large(large, self._settle(next(pieces), share.elapsed))
+                yield from self._add_large(large, self._settle(next(pieces), share))
                 following.append(pieces)
             if large.is_full:
                 yield large.send()
                 large = _LargeWrite(share.delta, Transaction(self._keys, has_msetex=has_msetex))
             for place in itertools.chain.from_iterable(following):
-                yield from self._add_large(large, self._settle(place, share.elapsed))
+                yield from self._add_large(large, self._settle(place, share))
                 if large.is_full:
                     yield large.send()
                     large = _LargeWrite(share.delta, Transaction(self._keys, has_msetex=has_msetex))
@@ -228,12 +228,13 @@ class Plan:
             for scope in () if before is None else before.settled.get((kind, guild), ()):
                 _place(scope, table)
 
-    def _settle(self, place: Place, elapsed: int, /) -> Scope:
+    def _settle(self, place: Place, share: Share, /) -> Scope:
         """Return what changes come to, now that all is known of what they depend on."""
         kind, guild, changes = place
         patched = self._patched.get((kind, guild))
         puts = typing.cast("dict[str, bytes]", dict(changes.entries) if changes.unpacked else changes.entries)
-        scope = Scope(kind, guild, changes, self._setup.lifetimes.get(kind, 0), {}, [], puts, {})
+        is_left = guild in share.delta.left
+        scope = Scope(kind, guild, changes, self._setup.lifetimes.get(kind, 0), {}, [], puts, {}, is_left)
         for entity in changes.unpacked:
             del puts[entity]
             entry = changes.entries[entity]
@@ -246,7 +247,7 @@ class Plan:
             scope.drops += [entity for entity in _taken(changes, table) if entity not in changes.entries]
             _place(scope, table)
         if kind.lifetime is not None:
-            scope.date(elapsed)
+            scope.date(share.elapsed)
         if patched is not None:
             self._follow(scope, patched)
         self.settled.setdefault((kind, guild), []).append(scope)

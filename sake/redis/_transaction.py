@@ -17,6 +17,7 @@ from collections import abc as collections
 
 from ._changes import Changes
 from ._keys import Keys
+from ._kinds import CHANNELS
 from ._kinds import Kind
 from ._kinds import Shape
 from ._script import SOURCE
@@ -49,6 +50,16 @@ class Scope:
     """Entity id → packed entry."""
     amends: dict[str, bytes]
     """The same."""
+    is_left: bool = False
+    """Whether the bot left the guild."""
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the ids that go are to be told, since nothing needs to know their guild any more.
+
+        Of channels that is so when the guild goes: until then something else may be in them.
+        """
+        return self.changes.for_good and self.kind.owned and (self.is_left or self.kind is not CHANNELS)
 
     def size(self) -> int:
         """Return how many bytes the entries take."""
@@ -305,9 +316,9 @@ class Transaction:
 
     def _add_removals(self, place: _Place, scope: Scope, key: str, /) -> None:
         """Add what goes of a list (`key`), of its table of channels, or of both."""
-        changes, channels, kind = scope.changes, self._channels(scope), scope.kind
+        changes, channels = scope.changes, self._channels(scope)
         if changes.cleared:
-            place.step("clear", key, channels, then=(int(changes.for_good and kind.owned),))
+            place.step("clear", key, channels, then=(int(scope.is_told),))
         for channel in changes.cleared_channels:
             place.step("empty", key, channels, then=(channel,))
         if len(scope.drops) >= _MANY and not channels:

@@ -73,12 +73,9 @@ def data_of(entry: bytes, /) -> bytes:
     return entry[entry.index(b"\n", end + 4 + int(entry[1:end])) + 1 : -2]
 
 
-def mark(guild: str, /) -> bytes:
-    """Return the entry of a mark: a guild's id, and nothing."""
-    return bulk(guild) + _EMPTY
-
-
-_EMPTY: typing.Final = bulk(b"")
+def mark(guild: str, token: bytes = b"", /) -> bytes:
+    """Return the entry of a mark: a guild's id, and the token of the session that says so."""
+    return bulk(guild) + bulk(token)
 
 
 class Parcel(typing.NamedTuple):

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Says, as long as it is so, that a process hears of all that happens in the guilds of its shards."""
+
+from __future__ import annotations
+
+__all__ = ["Shards"]
+
+import asyncio
+import contextlib
+import functools
+import typing
+from collections import abc as collections
+
+import hikari
+
+from sake import errors
+
+from ._draft import Draft
+from ._engine import Engine
+from ._kinds import SESSIONS
+from ._sessions import Session
+
+_RENEWAL_SECONDS: typing.Final = 30.0
+"""How often a session is written again, which the server forgets after 90 seconds."""
+
+
+class Shards:
+    """The sessions of the shards that a client is filled from.
+
+    A session begins with READY, or with the first event where the client was opened after that. It is over when the
+    connection is lost, and goes on when that is resumed, since then everything that was missed has come.
+
+    Parameters
+    ----------
+    engine
+        What the client works with.
+    """
+
+    __slots__ = ("_engine", "_sessions", "_shards")
+
+    def __init__(self, engine: Engine, /) -> None:
+        self._engine = engine
+        self._sessions: dict[int, Session] = {}
+        self._shards: dict[int, hikari.api.GatewayShard] = {}
+
+    def start(self) -> None:
+        """Begin to renew them."""
+        self._engine.spawn("sake sessions", self._renew_all())
+
+    def of(self, shard: hikari.api.GatewayShard, /) -> Session:
+        """Return the session of a shard, which begins now if there is none yet."""
+        if shard.id not in self._sessions:
+            self.begin(shard, 0)
+        return self._sessions[shard.id]
+
+    def begin(self, shard: hikari.api.GatewayShard, guilds: int, /) -> None:
+        """Begin a session of a shard that has so many guilds."""
+        session = Session(f"{shard.id}-{shard.shard_count}", int(shard.intents), guilds)
+        self._sessions[shard.id], self._shards[shard.id] = session, shard
+        self._write(lambda draft: _put(session, draft))
+
+    def resume(self, shard: hikari.api.GatewayShard, /) -> None:
+        """Go on with a session whose connection was lost."""
+        session = self.of(shard)
+        self._write(lambda draft: _put(session, draft))
+
+    def lose(self, shard: hikari.api.GatewayShard, /) -> None:
+        """Take note that the connection of a shard was lost."""
+        if session := self._sessions.get(shard.id):
+            self._write(lambda draft: draft.drop(SESSIONS, "", session.shard))
+
+    def count(self, shard: hikari.api.GatewayShard, change: int, /) -> None:
+        """Take note of a guild that was joined or left."""
+        if session := self._sessions.get(shard.id):
+            session.guilds = max(session.guilds + change, 0)
+
+    def end(self) -> None:
+        """Say that nothing is heard of any more."""
+        for shard in self._shards.values():
+            self.lose(shard)
+        self._sessions.clear()
+
+    async def _renew_all(self) -> None:
+        while True:
+            await asyncio.sleep(_RENEWAL_SECONDS)
+            for number, session in self._sessions.items():
+                if getattr(self._shards[number], "is_connected", True):
+                    self._write(functools.partial(_put, session))
+
+    def _write(self, describe: collections.Callable[[Draft], None], /) -> None:
+        draft = self._engine.writer.new_draft()
+        describe(draft)
+        with contextlib.suppress(errors.ClosedClient):
+            self._engine.writer.add(draft)
+
+
+def _put(session: Session, draft: Draft, /) -> None:
+    draft.put(SESSIONS, "", session.shard, session.as_payload())
