@@ -32,6 +32,9 @@ AnyKind = Kind[typing.Any]
 NEVER: typing.Final = math.inf
 """When the first change of a delta came that has none."""
 
+_MEASURE_BYTES: typing.Final = 1_048_576
+"""A delta that has grown by so much, and to twice its size, is measured anew when another one is added to it."""
+
 _OWNER_COST: typing.Final = 150
 """About what Python spends on an owner."""
 
@@ -52,9 +55,10 @@ class Departure:
 class Delta:
     """What a run of events changes. Later changes of an entity replace earlier ones."""
 
-    __slots__ = ("departures", "is_alone", "kinds", "owners", "parts", "since", "size")
+    __slots__ = ("_measured", "departures", "is_alone", "kinds", "owners", "parts", "since", "size")
 
     def __init__(self) -> None:
+        self._measured: int = 0
         self.departures: list[Departure] = []
         """Applied before everything else; one for each shard at most."""
         self.is_alone: bool = False
@@ -209,6 +213,8 @@ class Delta:
         self.parts += later.parts
         self.size += later.size
         self.since = min(self.since, later.since)
+        if self.size > 2 * self._measured + _MEASURE_BYTES:
+            self.measure()
 
     def split(self) -> collections.Iterator[Delta]:
         """Cut this into deltas of one kind in one guild each, which are written alone."""
@@ -280,6 +286,7 @@ class Delta:
         for scopes in self.kinds.values():
             for changes in scopes.values():
                 self.size += ENTRY_COST * (1 + len(changes.entries) + len(changes.cleared_channels)) + changes.size()
+        self._measured = self.size
 
     def count(self) -> int:
         """Return how many changes this holds."""
