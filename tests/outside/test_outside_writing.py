@@ -353,6 +353,25 @@ async def test_a_server_that_is_full_of_a_guild_lets_go_of_it(
             assert not client.exists(f"{{{guild['id']}}}:member")
 
 
+async def test_a_server_that_is_full_lets_go_of_what_is_removed_long_after_it_was_full(
+    own: own_server.OwnServer, bot: hikari.GatewayBot, feed: gateway.Feed, payloads: testing.Payloads
+) -> None:
+    guild = payloads.guild(members=[payloads.member() for _ in range(3_000)])
+    with contextlib.closing(own.client()) as client:
+        async with sake.redis.MemberCache(own.url, bot, bot.event_manager, database=0) as cache:
+            feed("GUILD_CREATE", guild)
+            await _appears(lambda: cache.is_member_list_complete(int(guild["id"])))
+            await own_server.eventually(lambda: cache.statistics.backlog == 0)
+            client.config_set("maxmemory-policy", "noeviction")
+            client.config_set("maxmemory", client.info("memory")["used_memory"] - 400_000)
+            for number in range(300):
+                feed("GUILD_MEMBER_ADD", samples.member(number, "x" * 30))
+            await own_server.eventually(lambda: cache.statistics.failures > 2)
+            feed("GUILD_DELETE", {"id": guild["id"]})
+            await own_server.eventually(lambda: client.hlen(f"{{{samples.GUILD}}}:member") == 300)
+            assert not client.exists(f"{{{guild['id']}}}:member")
+
+
 async def test_a_shard_that_says_what_it_has_in_an_outage_logs_no_traceback(
     own: own_server.OwnServer, bot: hikari.GatewayBot, feed: gateway.Feed, caplog: pytest.LogCaptureFixture
 ) -> None:
