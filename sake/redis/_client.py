@@ -34,6 +34,7 @@ from ._keys import check_namespace
 from ._kinds import Kind
 from ._lifecycle import LifeCycle
 from ._settings import at_least
+from ._settings import check
 from ._settings import to_app
 from ._settings import warn_of_missing_intents
 from ._statistics import Statistics
@@ -108,7 +109,8 @@ class ResourceClient(abc.Resource):
         About how many bytes of memory may be taken by changes that wait for a server that is away. When it is
         passed, the oldest entries are dropped, which is logged and counted in `statistics`. 256 MiB unless given.
     connection_options : collections.Mapping[str, typing.Any] | None
-        Passed to every connection of redis-py, for instance `ssl_ca_certs`.
+        Passed to every connection of redis-py, for instance `ssl_ca_certs`. Host, port, path and database are told by
+        `address` and `database` alone.
     read_timeout : float
         Seconds that a look-up, or one window of an iterator, may take from when it was asked for, before it raises
         [BackendError][sake.errors.BackendError]. 1 unless given. After two in a row that took longer, all fail at once
@@ -162,6 +164,7 @@ class ResourceClient(abc.Resource):
         connection_options: collections.Mapping[str, typing.Any] | None = None,
         read_timeout: float = _DEFAULT_READ_TIMEOUT,
     ) -> None:
+        check(config=config, connection_options=connection_options, dumps=dumps, loads=loads, password=password)
         self._given_address, path_database = _connections.check_address(address)
         if database is not None and path_database is not None and path_database != database:
             error_message = f"database={database} contradicts the address, which names database {path_database}"

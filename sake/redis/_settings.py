@@ -3,14 +3,26 @@
 
 from __future__ import annotations
 
-__all__ = ["at_least", "to_app", "warn_of_missing_intents"]
+__all__ = ["at_least", "check", "to_app", "warn_of_missing_intents"]
 
+import typing
 import warnings
 from collections import abc as collections
 
 import hikari
 
 from ._application import Application
+
+_SOUND: typing.Final[dict[str, tuple[collections.Callable[[object], bool], str]]] = {
+    "config": (
+        lambda given: given is None or isinstance(given, collections.MutableMapping),
+        "a mapping to be written to",
+    ),
+    "connection_options": (lambda given: given is None or isinstance(given, collections.Mapping), "a mapping"),
+    "dumps": (callable, "a function"),
+    "loads": (callable, "a function"),
+    "password": (lambda given: given is None or isinstance(given, str), "a text"),
+}
 
 
 def at_least(least: int, number: int, name: str, /) -> int:
@@ -26,6 +38,21 @@ def at_least(least: int, number: int, name: str, /) -> int:
         raise ValueError(error_message)
 
     return int(number)
+
+
+def check(**given: object) -> None:
+    """Refuse what a client was given if it is of another kind than what its name stands for.
+
+    Raises
+    ------
+    ValueError
+        If it is; it is named.
+    """
+    for name, thing in given.items():
+        is_sound, what = _SOUND[name]
+        if not is_sound(thing):
+            error_message = f"{name} must be {what}, not {type(thing).__name__}"
+            raise ValueError(error_message)
 
 
 def to_app(app: object, /) -> hikari.RESTAware:
