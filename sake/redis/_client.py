@@ -7,6 +7,7 @@ __all__ = ["ResourceClient"]
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import typing
 from collections import abc as collections
@@ -32,6 +33,7 @@ from ._keys import Keys
 from ._keys import ResourceIndex
 from ._keys import check_namespace
 from ._kinds import Kind
+from ._kinds import Kinds
 from ._lifecycle import LifeCycle
 from ._settings import at_least
 from ._settings import check
@@ -144,6 +146,8 @@ class ResourceClient(abc.Resource):
         "_read_timeout",
         "_statistics",
     )
+    _KINDS: typing.ClassVar[Kinds] = ()
+    _INTENTS: typing.ClassVar[hikari.Intents] = hikari.Intents.NONE
 
     def __init__(
         self,
@@ -197,9 +201,8 @@ class ResourceClient(abc.Resource):
             raise ValueError(error_message)
 
         if event_manager is not None:
-            own = [base for base in type(self).mro() if issubclass(base, ResourceClient) and "intents" in vars(base)]
-            needed = {base.__name__: base.intents() for base in own}
-            warn_of_missing_intents(type(self).__name__, needed, event_manager, app)
+            parts = _declared(type(self), "_INTENTS")
+            warn_of_missing_intents(type(self), self.all_intents(), parts, event_manager, app)
 
         if event_managed and event_manager is not None:
             event_manager.subscribe(hikari.StartingEvent, self._on_starting)
@@ -210,27 +213,26 @@ class ResourceClient(abc.Resource):
 
     @classmethod
     def index(cls) -> collections.Sequence[ResourceIndex]:
-        """Return the indexes of the databases that this class itself uses; see `all_indexes` for its bases'."""
-        return ()
+        """Return the indexes of all its resources; see `all_indexes` for the databases of a client."""
+        return tuple(dict.fromkeys(kind.index for kind in cls._all_kinds()))
 
     @classmethod
     def intents(cls) -> hikari.Intents:
-        """Return the intents this class itself needs to be filled from events; see `all_intents` for its bases'."""
-        return hikari.Intents.NONE
+        """Return the intents that all its resources need to be filled from events."""
+        intents = hikari.Intents.NONE
+        for own in _declared(cls, "_INTENTS").values():
+            intents |= own
 
-    @classmethod
-    def _kinds(cls) -> collections.Sequence[AnyKind]:
-        return ()
+        return intents
 
     @classmethod
     def all_intents(cls) -> hikari.Intents:
-        """Return the intents that a bot needs for this cache to be filled whole."""
-        intents = hikari.Intents.NONE
-        for base in cls.mro():
-            if issubclass(base, ResourceClient):
-                intents |= base.intents()
+        """Return the intents that a bot needs for this cache to be filled whole: what `intents` returns."""
+        return cls.intents()
 
-        return intents
+    @classmethod
+    def _all_kinds(cls) -> list[AnyKind]:
+        return list(dict.fromkeys(itertools.chain.from_iterable(_declared(cls, "_KINDS").values())))
 
     def all_indexes(self) -> collections.MutableSet[ResourceIndex | int]:
         """Return the databases that this cache uses, overrides included."""
@@ -488,11 +490,6 @@ class ResourceClient(abc.Resource):
             on_given_up=self._given_up,
         )
 
-    def _all_kinds(self) -> list[AnyKind]:
-        bases = (base for base in type(self).mro() if issubclass(base, ResourceClient))
-        # Its own method, asked of its bases.
-        return list(dict.fromkeys(kind for base in bases for kind in base._kinds()))  # noqa: SLF001
-
     def _database_of(self, kind: AnyKind, /) -> int:
         default = kind.index if self._database is None else self._database
         return int(self._index_overrides.get(kind.index, default))
@@ -535,3 +532,8 @@ class ResourceClient(abc.Resource):
     def _put_users(self, draft: Draft, users: collections.Iterable[_people.User | None], /) -> None:
         if _kinds.USERS in self._engine().layout:
             _people.put_each(draft, users)
+
+
+def _declared(cls: type[ResourceClient], constant: str, /) -> dict[type[object], typing.Any]:
+    """Return what each class that a client is made of says of itself, not what it has from its bases."""
+    return {base: vars(base)[constant] for base in cls.mro() if constant in vars(base)}
