@@ -68,7 +68,7 @@ class InviteCache(ResourceClient, abc.InviteCache):
 
     @on("INVITE_DELETE")
     def _plan_invite_deleted(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
-        draft.drop(INVITES, _guild_of(payload), str(payload["code"]))
+        draft.drop(INVITES, _guild_of(payload), _ids.to_code(payload["code"], "code"))
 
     @typing_extensions.override
     async def clear_invites(self) -> None:
@@ -131,7 +131,7 @@ class InviteCache(ResourceClient, abc.InviteCache):
 
 
 def _put(draft: Draft, payload: Payload, lifetime: int | None, /) -> None:
-    guild, code = _guild_of(payload), str(payload["code"])
+    guild, code = _guild_of(payload), _ids.to_code(payload["code"], "code")
     if lifetime is None:
         lifetime = invite_lifetime(payload, datetime.datetime.now(tz=datetime.UTC))
         if lifetime is not None and lifetime <= 0:

@@ -121,6 +121,19 @@ async def test_an_odd_guild_in_an_outage_does_not_end_all_writing(
         assert cache.statistics.skipped == 2
 
 
+@pytest.mark.parametrize("odd", [None, True, 5, "", "a:b", []])
+async def test_an_invite_whose_code_is_none_is_skipped_and_counted(
+    odd: typing.Any, make_cache: typing.Any, feed: gateway.Feed, payloads: testing.Payloads, raw: redis.asyncio.Redis
+) -> None:
+    cache, reader = await make_cache(database=0), await make_cache(database=0, fed=False)
+    for name in ("INVITE_CREATE", "INVITE_DELETE"):
+        feed(name, payloads.invite(code=odd, guild_id=samples.GUILD, channel_id="5"))
+    feed("INVITE_CREATE", payloads.invite(code="sound", guild_id=samples.GUILD, channel_id="5"))
+    await _appears(lambda: reader.get_invite("sound"))
+    assert cache.statistics.skipped == 2
+    assert [key for key in await raw.keys() if key.startswith(b"invite:")] == [b"invite:sound"]
+
+
 @pytest.mark.parametrize("odd", ["\ud800", "", "abc", "-1", "1 ", "٣", "9" * 5_000, "{1}", None, 1.5, [], True])
 async def test_an_odd_id_costs_none_of_its_hundred_neighbours(
     odd: typing.Any, make_cache: typing.Any, feed: gateway.Feed, raw: redis.asyncio.Redis
