@@ -165,6 +165,8 @@ async def test_statistics_are_true_at_the_moment_they_are_looked_at(
             await own_server.eventually(lambda: statistics.is_away, within=3)
             assert statistics.lag >= time.monotonic() - began - 0.5
             assert statistics.failures == 0
+            assert f"backlog={statistics.backlog}, lag=" in repr(statistics)
+            assert repr(statistics).endswith(", is_away=True)")
         finally:
             own.resume()
         await own_server.eventually(lambda: statistics.backlog == 0 and not statistics.is_away)
