@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import itertools
+import operator
+import re
 import typing
 import warnings
 
 import hikari
 import pytest
+import typing_extensions
 from _support import gateway
 from _support import samples
 from _support import servers
@@ -218,6 +223,21 @@ def test_a_cache_is_what_it_is_mixed_of() -> None:
     assert samples.make_cache(samples.Roles).all_indexes() == {sake.redis.ResourceIndex.ROLE}
 
 
+@pytest.mark.parametrize("cls", [samples.Roles, samples.People, sake.redis.RedisCache, sake.redis.ResourceClient])
+def test_a_class_names_the_indexes_and_intents_of_all_its_resources(cls: type[sake.redis.ResourceClient]) -> None:
+    resources = [base for base in cls.mro() if issubclass(base, sake.redis.ResourceClient)]
+    intents = functools.reduce(operator.or_, (base.intents() for base in resources))
+    assert len(cls.index()) == len(set(cls.index()))
+    assert set(cls.index()) == set(itertools.chain.from_iterable(base.index() for base in resources))
+    assert cls.intents() == cls.all_intents() == intents
+
+
+def test_the_class_of_everything_names_every_index_that_holds_entities() -> None:
+    assert set(sake.RedisCache.index()) == set(sake.redis.ResourceIndex) - {sake.redis.ResourceIndex.REFERENCE}
+    assert set(samples.People.index()) == {sake.redis.ResourceIndex.MEMBER, sake.redis.ResourceIndex.USER}
+    assert sake.redis.MemberCache.intents() == hikari.Intents.GUILDS | hikari.Intents.GUILD_MEMBERS
+
+
 async def test_a_mixed_cache_stores_its_kinds_and_no_others(
     make_cache: typing.Any, feed: gateway.Feed, raw: typing.Any, payloads: testing.Payloads
 ) -> None:
@@ -250,6 +270,37 @@ def test_a_missing_intent_is_a_warning_that_names_the_resource_and_the_intent() 
     (warning,) = caught
     assert "MemberCache needs GUILD_MEMBERS, PresenceCache needs GUILD_PRESENCES" in str(warning.message)
     assert warning.filename == __file__
+
+
+def _warned(cls: type[sake.redis.ResourceClient], intents: hikari.Intents) -> str:
+    bot = gateway.make_bot(intents=intents)
+    with pytest.warns(hikari.MissingIntentWarning) as caught:
+        cls(samples.ADDRESS, bot, bot.event_manager)
+
+    (warning,) = caught
+    return str(warning.message)
+
+
+class _Outspoken(samples.People):
+    @classmethod
+    @typing_extensions.override
+    def intents(cls) -> hikari.Intents:
+        return super().intents() | hikari.Intents.GUILD_MODERATION
+
+
+@pytest.mark.parametrize("cls", [samples.People, _Outspoken, sake.redis.RedisCache])
+def test_one_missing_intent_is_told_of_once(cls: type[sake.redis.ResourceClient]) -> None:
+    missing = cls.all_intents()
+    told = re.findall(r"[A-Z]+(?:_[A-Z]+)*\b", _warned(cls, hikari.Intents.NONE).partition("intents:")[2])
+    assert sorted(told) == sorted(str(intent.name) for intent in missing)
+
+
+def test_a_missing_intent_names_all_that_need_it_or_the_class_that_adds_it() -> None:
+    both = type("Both", (sake.redis.RoleCache, sake.redis.MemberCache, sake.redis.InviteCache), {})
+    assert "intents: RoleCache and MemberCache need GUILDS, InviteCache needs GUILD_INVITES, Mem" in _warned(
+        both, hikari.Intents.NONE
+    )
+    assert "_Outspoken needs GUILD_MODERATION" in _warned(_Outspoken, hikari.Intents.NONE)
 
 
 def test_no_missing_intent_is_no_warning() -> None:

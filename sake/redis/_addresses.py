@@ -64,7 +64,10 @@ def check_address(address: object, /) -> tuple[str, int | None]:
 
     scheme = _SCHEMES[scheme]
     if scheme == "embedded":
-        return f"{scheme}://{rest}", None
+        if rest:
+            error_message = "address must be embedded:// and nothing more; name a database as database="
+            raise ValueError(error_message)
+        return address, None
 
     parts = _split(f"{scheme}://{rest}")
     database = _database_of(parts)

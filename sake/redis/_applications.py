@@ -25,9 +25,9 @@ from ._draft import Draft
 from ._engine import Engine
 from ._events import on
 from ._expiry import to_lifetime
-from ._keys import ResourceIndex
 from ._kinds import APPLICATIONS
 from ._kinds import AUTHORIZATIONS
+from ._kinds import Kinds
 
 _OWN: typing.Final = "own"
 
@@ -36,16 +36,7 @@ class ApplicationCache(ResourceClient, abc.ApplicationCache):
     """Redis implementation of [sake.abc.ApplicationCache][]."""
 
     __slots__ = ()
-
-    @classmethod
-    @typing_extensions.override
-    def index(cls) -> collections.Sequence[ResourceIndex]:
-        return (ResourceIndex.APPLICATION,)
-
-    @classmethod
-    @typing_extensions.override
-    def _kinds(cls) -> collections.Sequence[typing.Any]:
-        return (APPLICATIONS, AUTHORIZATIONS)
+    _KINDS: typing.ClassVar[Kinds] = (APPLICATIONS, AUTHORIZATIONS)
 
     def with_application_expire(self, expire: abc.ExpireT, /) -> typing_extensions.Self:
         """Set how long the application is kept before Discord is asked for it again.

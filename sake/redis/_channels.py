@@ -20,31 +20,18 @@ from ._codec import is_object
 from ._codec import nested
 from ._draft import Draft
 from ._events import on
-from ._keys import ResourceIndex
 from ._kinds import CHANNELS
 from ._kinds import THREADS
 from ._kinds import Kind
+from ._kinds import Kinds
 
 
 class GuildChannelCache(ResourceClient, abc.RefGuildChannelCache):
     """Redis implementation of [sake.abc.RefGuildChannelCache][]."""
 
     __slots__ = ()
-
-    @classmethod
-    @typing_extensions.override
-    def index(cls) -> collections.Sequence[ResourceIndex]:
-        return (ResourceIndex.CHANNEL,)
-
-    @classmethod
-    @typing_extensions.override
-    def intents(cls) -> hikari.Intents:
-        return hikari.Intents.GUILDS
-
-    @classmethod
-    @typing_extensions.override
-    def _kinds(cls) -> collections.Sequence[typing.Any]:
-        return (CHANNELS,)
+    _KINDS: typing.ClassVar[Kinds] = (CHANNELS,)
+    _INTENTS: typing.ClassVar[hikari.Intents] = hikari.Intents.GUILDS
 
     @on("GUILD_CREATE")
     def _plan_channels(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
@@ -131,21 +118,8 @@ class ThreadCache(ResourceClient, abc.RefThreadCache):
     """Redis implementation of [sake.abc.RefThreadCache][]."""
 
     __slots__ = ()
-
-    @classmethod
-    @typing_extensions.override
-    def index(cls) -> collections.Sequence[ResourceIndex]:
-        return (ResourceIndex.THREAD,)
-
-    @classmethod
-    @typing_extensions.override
-    def intents(cls) -> hikari.Intents:
-        return hikari.Intents.GUILDS
-
-    @classmethod
-    @typing_extensions.override
-    def _kinds(cls) -> collections.Sequence[typing.Any]:
-        return (THREADS,)
+    _KINDS: typing.ClassVar[Kinds] = (THREADS,)
+    _INTENTS: typing.ClassVar[hikari.Intents] = hikari.Intents.GUILDS
 
     @on("GUILD_CREATE")
     def _plan_threads(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:

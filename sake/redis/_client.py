@@ -7,6 +7,7 @@ __all__ = ["ResourceClient"]
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import typing
 from collections import abc as collections
@@ -32,9 +33,11 @@ from ._keys import Keys
 from ._keys import ResourceIndex
 from ._keys import check_namespace
 from ._kinds import Kind
+from ._kinds import Kinds
 from ._lifecycle import LifeCycle
 from ._meta import Meta
 from ._settings import at_least
+from ._settings import check
 from ._settings import to_app
 from ._settings import warn_of_missing_intents
 from ._setup import Setup
@@ -111,7 +114,8 @@ class ResourceClient(abc.Resource):
         About how many bytes of memory may be taken by changes that wait for a server that is away. When it is
         passed, the oldest entries are dropped, which is logged and counted in `statistics`. 256 MiB unless given.
     connection_options : collections.Mapping[str, typing.Any] | None
-        Passed to every connection of redis-py, for instance `ssl_ca_certs`.
+        Passed to every connection of redis-py, for instance `ssl_ca_certs`. Host, port, path and database are told by
+        `address` and `database` alone.
     read_timeout : float
         Seconds that a look-up, or one window of an iterator, may take from when it was asked for, before it raises
         [BackendError][sake.errors.BackendError]. 1 unless given. After two in a row that took longer, all fail at once
@@ -145,6 +149,8 @@ class ResourceClient(abc.Resource):
         "_read_timeout",
         "_statistics",
     )
+    _KINDS: typing.ClassVar[Kinds] = ()
+    _INTENTS: typing.ClassVar[hikari.Intents] = hikari.Intents.NONE
 
     def __init__(
         self,
@@ -165,6 +171,7 @@ class ResourceClient(abc.Resource):
         connection_options: collections.Mapping[str, typing.Any] | None = None,
         read_timeout: float = _DEFAULT_READ_TIMEOUT,
     ) -> None:
+        check(config=config, connection_options=connection_options, dumps=dumps, loads=loads, password=password)
         self._given_address, path_database = _connections.check_address(address)
         if database is not None and path_database is not None and path_database != database:
             error_message = f"database={database} contradicts the address, which names database {path_database}"
@@ -197,9 +204,8 @@ class ResourceClient(abc.Resource):
             raise ValueError(error_message)
 
         if event_manager is not None:
-            own = [base for base in type(self).mro() if issubclass(base, ResourceClient) and "intents" in vars(base)]
-            needed = {base.__name__: base.intents() for base in own}
-            warn_of_missing_intents(type(self).__name__, needed, event_manager, app)
+            parts = _declared(type(self), "_INTENTS")
+            warn_of_missing_intents(type(self), self.all_intents(), parts, event_manager, app)
 
         if event_managed and event_manager is not None:
             event_manager.subscribe(hikari.StartingEvent, self._on_starting)
@@ -210,31 +216,37 @@ class ResourceClient(abc.Resource):
 
     @classmethod
     def index(cls) -> collections.Sequence[ResourceIndex]:
-        """Return the indexes of the databases that this class itself uses; see `all_indexes` for its bases'."""
-        return ()
+        """Return the indexes of all its resources; see `all_indexes` for the databases of a client."""
+        return tuple(dict.fromkeys(kind.index for kind in cls._all_kinds()))
 
     @classmethod
     def intents(cls) -> hikari.Intents:
-        """Return the intents this class itself needs to be filled from events; see `all_intents` for its bases'."""
-        return hikari.Intents.NONE
-
-    @classmethod
-    def _kinds(cls) -> collections.Sequence[AnyKind]:
-        return ()
-
-    @classmethod
-    def all_intents(cls) -> hikari.Intents:
-        """Return the intents that a bot needs for this cache to be filled whole."""
+        """Return the intents that all its resources need to be filled from events."""
         intents = hikari.Intents.NONE
-        for base in cls.mro():
-            if issubclass(base, ResourceClient):
-                intents |= base.intents()
+        for own in _declared(cls, "_INTENTS").values():
+            intents |= own
 
         return intents
 
+    @classmethod
+    def all_intents(cls) -> hikari.Intents:
+        """Return the intents that a bot needs for this cache to be filled whole: what `intents` returns."""
+        return cls.intents()
+
+    @classmethod
+    def _all_kinds(cls) -> list[AnyKind]:
+        return list(dict.fromkeys(itertools.chain.from_iterable(_declared(cls, "_KINDS").values())))
+
+    @classmethod
+    def _stored_kinds(cls) -> list[AnyKind]:
+        """Return all that is stored: the kinds, and what says which of their lists are complete."""
+        own = cls._all_kinds()
+        lists = [_kinds.LISTS[kind] for kind in own if kind in _kinds.LISTS]
+        return list(dict.fromkeys([*own, *lists, *([_kinds.SESSIONS] if lists else ())]))
+
     def all_indexes(self) -> collections.MutableSet[ResourceIndex | int]:
         """Return the databases that this cache uses, overrides included."""
-        kinds = self._all_kinds()
+        kinds = self._stored_kinds()
         indexes = {kind.index for kind in kinds}
         if any(kind.in_guild for kind in kinds):
             indexes.add(ResourceIndex.REFERENCE)
@@ -467,7 +479,7 @@ class ResourceClient(abc.Resource):
             self._feed.stop(self._event_manager)
 
     def _make_engine(self, server: embedded.EmbeddedServer | None, /) -> Engine:
-        kinds = self._all_kinds()
+        kinds = self._stored_kinds()
         self._lifetimes.update({kind: self._lifetime_of(kind) for kind in kinds if kind.lifetime is not None})
         return Engine(
             connections=_connections.Connections(
@@ -493,13 +505,6 @@ class ResourceClient(abc.Resource):
             server=server,
             on_given_up=self._given_up,
         )
-
-    def _all_kinds(self) -> list[AnyKind]:
-        bases = (base for base in type(self).mro() if issubclass(base, ResourceClient))
-        # Its own method, asked of its bases.
-        own = dict.fromkeys(kind for base in bases for kind in base._kinds())  # noqa: SLF001
-        lists = [_kinds.LISTS[kind] for kind in own if kind in _kinds.LISTS]
-        return list(dict.fromkeys([*own, *lists, *([_kinds.SESSIONS] if lists else ())]))
 
     def _database_of(self, index: ResourceIndex, /) -> int:
         return int(self._index_overrides.get(index, index if self._database is None else self._database))
@@ -542,3 +547,8 @@ class ResourceClient(abc.Resource):
     def _put_users(self, draft: Draft, users: collections.Iterable[_people.User | None], /) -> None:
         if _kinds.USERS in self._engine().setup.layout:
             _people.put_each(draft, users)
+
+
+def _declared(cls: type[ResourceClient], constant: str, /) -> dict[type[object], typing.Any]:
+    """Return what each class that a client is made of says of itself, not what it has from its bases."""
+    return {base: vars(base)[constant] for base in cls.mro() if constant in vars(base)}

@@ -17,7 +17,7 @@ __all__ = [
 import asyncio
 import contextlib
 import inspect
-import math
+import sys
 import typing
 import urllib.parse
 from collections import abc as collections
@@ -74,8 +74,12 @@ def check_options(address: str, options: collections.Mapping[str, typing.Any], /
     Raises
     ------
     ValueError
-        If redis-py does not know one of them, or cannot use it; it is named.
+        If redis-py does not know one of them, or cannot use it, or the address tells it; it is named.
     """
+    if told := next((name for name in ("host", "port", "path", "db") if name in options), None):
+        error_message = f"connection_options must not have {told!r}, which `address` and `database` tell"
+        raise ValueError(error_message)
+
     if address.startswith("embedded://"):
         address = "redis://localhost"
 
@@ -107,11 +111,11 @@ def check_seconds(name: str, seconds: object, /) -> float:
         If it is not a positive number.
     """
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not is_number or not 0 < typing.cast("float", seconds) < math.inf:
-        error_message = f"{name} must be a positive number of seconds, not {seconds!r}"
+    if not is_number or not 0 < typing.cast("float", seconds) <= sys.float_info.max:
+        error_message = f"{name} must be a positive number of seconds, not {seconds!r:.64}"
         raise ValueError(error_message)
 
-    return typing.cast("float", seconds)
+    return float(typing.cast("float", seconds))
 
 
 def find_slots(address: str, /) -> collections.Callable[[str], int] | None:

@@ -34,6 +34,9 @@ NEVER: typing.Final = math.inf
 _FACT_COST: typing.Final = 150
 """About what Python spends on a fact."""
 
+_MEASURE_BYTES: typing.Final = 1_048_576
+"""A delta that has grown by so much, and to twice its size, is measured anew when another one is added to it."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Departure:
@@ -51,9 +54,10 @@ class Departure:
 class Delta:
     """What a run of events changes. Later changes of an entity replace earlier ones."""
 
-    __slots__ = ("departures", "facts", "is_alone", "kinds", "left", "parts", "since", "size", "useless")
+    __slots__ = ("_measured", "departures", "facts", "is_alone", "kinds", "left", "parts", "since", "size", "useless")
 
     def __init__(self) -> None:
+        self._measured: int = 0
         self.departures: list[Departure] = []
         """Applied before everything else; one for each shard at most."""
         self.is_alone: bool = False
@@ -229,6 +233,8 @@ class Delta:
         self.size += later.size
         self.since = min(self.since, later.since)
         self.useless.update(later.useless)
+        if self.size > 2 * self._measured + _MEASURE_BYTES:
+            self.measure()
 
     def left_for_good(self) -> set[str]:
         """Return the ids of the guilds that the bot left and has not come back to."""
@@ -336,6 +342,7 @@ class Delta:
         for scopes in self.kinds.values():
             for changes in scopes.values():
                 self.size += ENTRY_COST * (1 + len(changes.entries) + len(changes.cleared_channels)) + changes.size()
+        self._measured = self.size
 
     def count(self) -> int:
         """Return how many changes this holds."""

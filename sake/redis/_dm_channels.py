@@ -25,9 +25,9 @@ from ._codec import nested
 from ._draft import Draft
 from ._events import on
 from ._expiry import to_lifetime
-from ._keys import ResourceIndex
 from ._kinds import DM_CHANNELS
 from ._kinds import DM_CHANNELS_BY_USER
+from ._kinds import Kinds
 
 _BOT_DM: typing.Final = 1
 """Where an interaction happened: in the channel of its user and the bot, not in one of two other users."""
@@ -37,16 +37,7 @@ class DMChannelCache(ResourceClient, abc.DMChannelCache):
     """Redis implementation of [sake.abc.DMChannelCache][]."""
 
     __slots__ = ()
-
-    @classmethod
-    @typing_extensions.override
-    def index(cls) -> collections.Sequence[ResourceIndex]:
-        return (ResourceIndex.DM_CHANNEL,)
-
-    @classmethod
-    @typing_extensions.override
-    def _kinds(cls) -> collections.Sequence[typing.Any]:
-        return (DM_CHANNELS, DM_CHANNELS_BY_USER)
+    _KINDS: typing.ClassVar[Kinds] = (DM_CHANNELS, DM_CHANNELS_BY_USER)
 
     def with_dm_channel_expire(self, expire: abc.ExpireT, /) -> typing_extensions.Self:
         """Set how long direct message channels are kept after they were last used.

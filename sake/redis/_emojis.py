@@ -18,30 +18,17 @@ from ._client import ResourceClient
 from ._codec import Payload
 from ._draft import Draft
 from ._events import on
-from ._keys import ResourceIndex
 from ._kinds import EMOJIS
 from ._kinds import STICKERS
+from ._kinds import Kinds
 
 
 class EmojiCache(ResourceClient, abc.RefEmojiCache):
     """Redis implementation of [sake.abc.RefEmojiCache][]."""
 
     __slots__ = ()
-
-    @classmethod
-    @typing_extensions.override
-    def index(cls) -> collections.Sequence[ResourceIndex]:
-        return (ResourceIndex.EMOJI,)
-
-    @classmethod
-    @typing_extensions.override
-    def intents(cls) -> hikari.Intents:
-        return hikari.Intents.GUILDS | hikari.Intents.GUILD_EMOJIS
-
-    @classmethod
-    @typing_extensions.override
-    def _kinds(cls) -> collections.Sequence[typing.Any]:
-        return (EMOJIS,)
+    _KINDS: typing.ClassVar[Kinds] = (EMOJIS,)
+    _INTENTS: typing.ClassVar[hikari.Intents] = hikari.Intents.GUILDS | hikari.Intents.GUILD_EMOJIS
 
     @on("GUILD_CREATE", "GUILD_UPDATE")
     def _plan_emojis(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
@@ -125,21 +112,8 @@ class StickerCache(ResourceClient, abc.RefStickerCache):
     """Redis implementation of [sake.abc.RefStickerCache][]."""
 
     __slots__ = ()
-
-    @classmethod
-    @typing_extensions.override
-    def index(cls) -> collections.Sequence[ResourceIndex]:
-        return (ResourceIndex.STICKER,)
-
-    @classmethod
-    @typing_extensions.override
-    def intents(cls) -> hikari.Intents:
-        return hikari.Intents.GUILDS | hikari.Intents.GUILD_EMOJIS
-
-    @classmethod
-    @typing_extensions.override
-    def _kinds(cls) -> collections.Sequence[typing.Any]:
-        return (STICKERS,)
+    _KINDS: typing.ClassVar[Kinds] = (STICKERS,)
+    _INTENTS: typing.ClassVar[hikari.Intents] = hikari.Intents.GUILDS | hikari.Intents.GUILD_EMOJIS
 
     @on("GUILD_CREATE", "GUILD_UPDATE")
     def _plan_stickers(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:

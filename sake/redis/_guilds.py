@@ -22,10 +22,10 @@ from ._codec import Payload
 from ._draft import Draft
 from ._events import GUILD_UNAVAILABLE
 from ._events import on
-from ._keys import ResourceIndex
 from ._kinds import GUILDS
 from ._kinds import STALE_GUILDS
 from ._kinds import UNAVAILABLE_GUILDS
+from ._kinds import Kinds
 
 _CHILDREN: typing.Final = frozenset(
     {
@@ -51,21 +51,8 @@ class GuildCache(ResourceClient, abc.GuildCache):
     """Redis implementation of [sake.abc.GuildCache][]."""
 
     __slots__ = ()
-
-    @classmethod
-    @typing_extensions.override
-    def index(cls) -> collections.Sequence[ResourceIndex]:
-        return (ResourceIndex.GUILD,)
-
-    @classmethod
-    @typing_extensions.override
-    def intents(cls) -> hikari.Intents:
-        return hikari.Intents.GUILDS
-
-    @classmethod
-    @typing_extensions.override
-    def _kinds(cls) -> collections.Sequence[typing.Any]:
-        return (GUILDS, STALE_GUILDS, UNAVAILABLE_GUILDS)
+    _KINDS: typing.ClassVar[Kinds] = (GUILDS, STALE_GUILDS, UNAVAILABLE_GUILDS)
+    _INTENTS: typing.ClassVar[hikari.Intents] = hikari.Intents.GUILDS
 
     @on("GUILD_CREATE")
     def _plan_guild(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:

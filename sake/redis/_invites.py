@@ -27,29 +27,16 @@ from ._engine import Engine
 from ._events import on
 from ._expiry import invite_lifetime
 from ._expiry import to_lifetime
-from ._keys import ResourceIndex
 from ._kinds import INVITES
+from ._kinds import Kinds
 
 
 class InviteCache(ResourceClient, abc.InviteCache):
     """Redis implementation of [sake.abc.InviteCache][]."""
 
     __slots__ = ()
-
-    @classmethod
-    @typing_extensions.override
-    def index(cls) -> collections.Sequence[ResourceIndex]:
-        return (ResourceIndex.INVITE,)
-
-    @classmethod
-    @typing_extensions.override
-    def intents(cls) -> hikari.Intents:
-        return hikari.Intents.GUILD_INVITES
-
-    @classmethod
-    @typing_extensions.override
-    def _kinds(cls) -> collections.Sequence[typing.Any]:
-        return (INVITES,)
+    _KINDS: typing.ClassVar[Kinds] = (INVITES,)
+    _INTENTS: typing.ClassVar[hikari.Intents] = hikari.Intents.GUILD_INVITES
 
     def with_invite_expire(self, expire: abc.ExpireT, /) -> typing_extensions.Self:
         """Set how long invites are kept which never expire themselves.
@@ -81,7 +68,7 @@ class InviteCache(ResourceClient, abc.InviteCache):
 
     @on("INVITE_DELETE")
     def _plan_invite_deleted(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
-        draft.drop(INVITES, _guild_of(payload), str(payload["code"]))
+        draft.drop(INVITES, _guild_of(payload), _ids.to_code(payload["code"], "code"))
 
     @typing_extensions.override
     async def clear_invites(self) -> None:
@@ -144,7 +131,7 @@ class InviteCache(ResourceClient, abc.InviteCache):
 
 
 def _put(draft: Draft, payload: Payload, lifetime: int | None, /) -> None:
-    guild, code = _guild_of(payload), str(payload["code"])
+    guild, code = _guild_of(payload), _ids.to_code(payload["code"], "code")
     if lifetime is None:
         lifetime = invite_lifetime(payload, datetime.datetime.now(tz=datetime.UTC))
         if lifetime is not None and lifetime <= 0:

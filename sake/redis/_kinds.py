@@ -28,6 +28,7 @@ __all__ = [
     "USERS",
     "VOICE_STATES",
     "Kind",
+    "Kinds",
     "Shape",
 ]
 
@@ -111,6 +112,10 @@ class Kind(typing.Generic[_T_co]):
     def in_guild(self) -> bool:
         """Whether the entities are counted as a guild's and go with it."""
         return self.shape is Shape.GUILD_BOUND or self.channel_of is not None
+
+
+Kinds: typing.TypeAlias = tuple[Kind[typing.Any], ...]
+"""Several kinds, of whatever models."""
 
 
 def _build_channel(

@@ -22,9 +22,9 @@ from ._draft import Draft
 from ._engine import Engine
 from ._events import GUILD_UNAVAILABLE
 from ._events import on
-from ._keys import ResourceIndex
 from ._kinds import COMPLETE_MEMBER_LISTS
 from ._kinds import MEMBERS
+from ._kinds import Kinds
 from ._member_lists import Chunk
 from ._member_lists import MemberLists
 from ._member_requests import MemberRequests
@@ -39,6 +39,8 @@ class MemberCache(ResourceClient, abc.MemberCache):
     """Redis implementation of [sake.abc.MemberCache][]."""
 
     __slots__ = ("_homes", "_lists", "_ready", "_requests")
+    _KINDS: typing.ClassVar[Kinds] = (MEMBERS, COMPLETE_MEMBER_LISTS)
+    _INTENTS: typing.ClassVar[hikari.Intents] = hikari.Intents.GUILDS | hikari.Intents.GUILD_MEMBERS
 
     _homes: dict[str, hikari.api.GatewayShard]
     """Guild id → the shard it comes through, of the guilds that the bot is in."""
@@ -65,21 +67,6 @@ class MemberCache(ResourceClient, abc.MemberCache):
         if self.is_alive and self.config.get(_CHUNK_ON_CREATE) is not None:
             homes = {guild: self._homes[guild] for guild in guilds if guild in self._homes}
             self._requests.ask_again(self._engine(), homes)
-
-    @classmethod
-    @typing_extensions.override
-    def index(cls) -> collections.Sequence[ResourceIndex]:
-        return (ResourceIndex.MEMBER,)
-
-    @classmethod
-    @typing_extensions.override
-    def intents(cls) -> hikari.Intents:
-        return hikari.Intents.GUILDS | hikari.Intents.GUILD_MEMBERS
-
-    @classmethod
-    @typing_extensions.override
-    def _kinds(cls) -> collections.Sequence[typing.Any]:
-        return (MEMBERS, COMPLETE_MEMBER_LISTS)
 
     def chunk_on_guild_create(self, shard_aware: hikari.ShardAware | None, /) -> typing_extensions.Self:
         """Request all members of a guild when it is received without them.

@@ -20,29 +20,16 @@ from ._codec import Payload
 from ._draft import Draft
 from ._events import on
 from ._expiry import to_lifetime
-from ._keys import ResourceIndex
 from ._kinds import MESSAGES
+from ._kinds import Kinds
 
 
 class MessageCache(ResourceClient, abc.MessageCache):
     """Redis implementation of [sake.abc.MessageCache][]."""
 
     __slots__ = ()
-
-    @classmethod
-    @typing_extensions.override
-    def index(cls) -> collections.Sequence[ResourceIndex]:
-        return (ResourceIndex.MESSAGE,)
-
-    @classmethod
-    @typing_extensions.override
-    def intents(cls) -> hikari.Intents:
-        return hikari.Intents.ALL_MESSAGES
-
-    @classmethod
-    @typing_extensions.override
-    def _kinds(cls) -> collections.Sequence[typing.Any]:
-        return (MESSAGES,)
+    _KINDS: typing.ClassVar[Kinds] = (MESSAGES,)
+    _INTENTS: typing.ClassVar[hikari.Intents] = hikari.Intents.ALL_MESSAGES
 
     def with_message_expire(self, expire: abc.ExpireT, /) -> typing_extensions.Self:
         """Set how long messages are kept after they were created. An update does not prolong it.

@@ -21,29 +21,16 @@ from ._codec import is_object
 from ._codec import nested
 from ._draft import Draft
 from ._events import on
-from ._keys import ResourceIndex
 from ._kinds import PRESENCES
+from ._kinds import Kinds
 
 
 class PresenceCache(ResourceClient, abc.PresenceCache):
     """Redis implementation of [sake.abc.PresenceCache][]."""
 
     __slots__ = ()
-
-    @classmethod
-    @typing_extensions.override
-    def index(cls) -> collections.Sequence[ResourceIndex]:
-        return (ResourceIndex.PRESENCE,)
-
-    @classmethod
-    @typing_extensions.override
-    def intents(cls) -> hikari.Intents:
-        return hikari.Intents.GUILDS | hikari.Intents.GUILD_PRESENCES
-
-    @classmethod
-    @typing_extensions.override
-    def _kinds(cls) -> collections.Sequence[typing.Any]:
-        return (PRESENCES,)
+    _KINDS: typing.ClassVar[Kinds] = (PRESENCES,)
+    _INTENTS: typing.ClassVar[hikari.Intents] = hikari.Intents.GUILDS | hikari.Intents.GUILD_PRESENCES
 
     @on("PRESENCE_UPDATE")
     def _plan_presence(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:

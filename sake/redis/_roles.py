@@ -18,29 +18,16 @@ from ._client import ResourceClient
 from ._codec import Payload
 from ._draft import Draft
 from ._events import on
-from ._keys import ResourceIndex
 from ._kinds import ROLES
+from ._kinds import Kinds
 
 
 class RoleCache(ResourceClient, abc.RefRoleCache):
     """Redis implementation of [sake.abc.RefRoleCache][]."""
 
     __slots__ = ()
-
-    @classmethod
-    @typing_extensions.override
-    def index(cls) -> collections.Sequence[ResourceIndex]:
-        return (ResourceIndex.ROLE,)
-
-    @classmethod
-    @typing_extensions.override
-    def intents(cls) -> hikari.Intents:
-        return hikari.Intents.GUILDS
-
-    @classmethod
-    @typing_extensions.override
-    def _kinds(cls) -> collections.Sequence[typing.Any]:
-        return (ROLES,)
+    _KINDS: typing.ClassVar[Kinds] = (ROLES,)
+    _INTENTS: typing.ClassVar[hikari.Intents] = hikari.Intents.GUILDS
 
     @on("GUILD_CREATE", "GUILD_UPDATE")
     def _plan_roles(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:

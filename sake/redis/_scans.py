@@ -41,10 +41,10 @@ def check_window_size(window_size: int, /) -> int:
     Raises
     ------
     ValueError
-        If it is smaller than 1.
+        If it is no whole number, or smaller than 1.
     """
-    if window_size < 1:
-        error_message = f"window_size must be at least 1, not {window_size!r}"
+    if not isinstance(window_size, int) or window_size < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        error_message = f"window_size must be a whole number of at least 1, not {window_size!r}"
         raise ValueError(error_message)
 
     return window_size

@@ -3,14 +3,26 @@
 
 from __future__ import annotations
 
-__all__ = ["at_least", "to_app", "warn_of_missing_intents"]
+__all__ = ["at_least", "check", "to_app", "warn_of_missing_intents"]
 
+import typing
 import warnings
 from collections import abc as collections
 
 import hikari
 
 from ._application import Application
+
+_SOUND: typing.Final[dict[str, tuple[collections.Callable[[object], bool], str]]] = {
+    "config": (
+        lambda given: given is None or isinstance(given, collections.MutableMapping),
+        "a mapping to be written to",
+    ),
+    "connection_options": (lambda given: given is None or isinstance(given, collections.Mapping), "a mapping"),
+    "dumps": (callable, "a function"),
+    "loads": (callable, "a function"),
+    "password": (lambda given: given is None or isinstance(given, str), "a text"),
+}
 
 
 def at_least(least: int, number: int, name: str, /) -> int:
@@ -26,6 +38,21 @@ def at_least(least: int, number: int, name: str, /) -> int:
         raise ValueError(error_message)
 
     return int(number)
+
+
+def check(**given: object) -> None:
+    """Refuse what a client was given if it is of another kind than what its name stands for.
+
+    Raises
+    ------
+    ValueError
+        If it is; it is named.
+    """
+    for name, thing in given.items():
+        is_sound, what = _SOUND[name]
+        if not is_sound(thing):
+            error_message = f"{name} must be {what}, not {type(thing).__name__}"
+            raise ValueError(error_message)
 
 
 def to_app(app: object, /) -> hikari.RESTAware:
@@ -50,22 +77,31 @@ def to_app(app: object, /) -> hikari.RESTAware:
 
 
 def warn_of_missing_intents(
-    name: str, needed: collections.Mapping[str, hikari.Intents], event_manager: object, app: object, /
+    cls: type[object],
+    needed: hikari.Intents,
+    parts: collections.Mapping[type[object], hikari.Intents],
+    event_manager: object,
+    app: object,
+    /,
 ) -> None:
-    """Warn, at the line that makes the client, of intents that the bot lacks."""
+    """Warn, at the line that makes the client, of intents that the bot lacks and of the parts that need them."""
     aware = event_manager if hasattr(event_manager, "intents") else app
     intents = getattr(aware, "intents", None)
-    if not isinstance(intents, hikari.Intents):
+    if not isinstance(intents, hikari.Intents) or not (lacking := needed & ~intents):
         return
 
-    lacking = {part: [str(intent.name) for intent in all_ & ~intents] for part, all_ in needed.items()}
-    missing = [f"{part} needs {' and '.join(names)}" for part, names in lacking.items() if names]
-    if missing:
-        warnings.warn(
-            f"{name} cannot be filled whole, as the bot lacks intents: {', '.join(missing)}",
-            category=hikari.MissingIntentWarning,
-            stacklevel=3,
-        )
+    missing = (_need([part for part, own in parts.items() if own & intent] or [cls], intent) for intent in lacking)
+    warnings.warn(
+        f"{cls.__name__} cannot be filled whole, as the bot lacks intents: {', '.join(missing)}",
+        category=hikari.MissingIntentWarning,
+        stacklevel=3,
+    )
+
+
+def _need(parts: collections.Sequence[type[object]], intent: hikari.Intents, /) -> str:
+    names = [part.__name__ for part in parts]
+    subject = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return f"{subject} {'needs' if len(names) == 1 else 'need'} {intent.name}"
 
 
 def _name(thing: object, /) -> str:

@@ -22,11 +22,12 @@ class _Waiting(typing.Protocol):
     def size(self) -> int: ...
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(slots=True, repr=False)
 class Statistics:
     """What a client did since it was made, and how it is now.
 
-    `backlog`, `lag` and `is_away` are looked up at the moment they are asked for; all other numbers only grow.
+    `backlog`, `lag` and `is_away` are looked up at the moment they are asked for, `last_lag` is the last batch's; all
+    other numbers only grow.
     """
 
     events: int = 0
@@ -50,7 +51,12 @@ class Statistics:
     last_lag: float = 0.0
     """Seconds from the oldest change of the last batch until all of the batch was written."""
 
-    _waiting: _Waiting | None = dataclasses.field(default=None, repr=False, compare=False)
+    _waiting: _Waiting | None = dataclasses.field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        counted = (field.name for field in dataclasses.fields(self) if not field.name.startswith("_"))
+        numbers = ", ".join(f"{name}={getattr(self, name)!r}" for name in (*counted, "backlog", "lag", "is_away"))
+        return f"{type(self).__name__}({numbers})"
 
     @property
     def backlog(self) -> int:

@@ -21,9 +21,9 @@ from ._codec import nested
 from ._draft import Draft
 from ._events import on
 from ._expiry import to_lifetime
-from ._keys import ResourceIndex
 from ._kinds import ME
 from ._kinds import USERS
+from ._kinds import Kinds
 
 _ME: typing.Final = "me"
 _WITH_THIN_USERS: typing.Final = ("emojis", "stickers")
@@ -34,16 +34,7 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
     """Redis implementation of [sake.abc.UserCache][] and [sake.abc.MeCache][]."""
 
     __slots__ = ()
-
-    @classmethod
-    @typing_extensions.override
-    def index(cls) -> collections.Sequence[ResourceIndex]:
-        return (ResourceIndex.USER,)
-
-    @classmethod
-    @typing_extensions.override
-    def _kinds(cls) -> collections.Sequence[typing.Any]:
-        return (USERS, ME)
+    _KINDS: typing.ClassVar[Kinds] = (USERS, ME)
 
     def with_user_expire(self, expire: abc.ExpireT, /) -> typing_extensions.Self:
         """Set how long users are kept after they were last received.

@@ -20,29 +20,16 @@ from ._codec import is_object
 from ._codec import nested
 from ._draft import Draft
 from ._events import on
-from ._keys import ResourceIndex
 from ._kinds import VOICE_STATES
+from ._kinds import Kinds
 
 
 class VoiceStateCache(ResourceClient, abc.RefVoiceStateCache):
     """Redis implementation of [sake.abc.RefVoiceStateCache][]."""
 
     __slots__ = ()
-
-    @classmethod
-    @typing_extensions.override
-    def index(cls) -> collections.Sequence[ResourceIndex]:
-        return (ResourceIndex.VOICE_STATE,)
-
-    @classmethod
-    @typing_extensions.override
-    def intents(cls) -> hikari.Intents:
-        return hikari.Intents.GUILDS | hikari.Intents.GUILD_VOICE_STATES
-
-    @classmethod
-    @typing_extensions.override
-    def _kinds(cls) -> collections.Sequence[typing.Any]:
-        return (VOICE_STATES,)
+    _KINDS: typing.ClassVar[Kinds] = (VOICE_STATES,)
+    _INTENTS: typing.ClassVar[hikari.Intents] = hikari.Intents.GUILDS | hikari.Intents.GUILD_VOICE_STATES
 
     @on("GUILD_CREATE")
     def _plan_voice_states(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:

@@ -376,7 +376,8 @@ class Writer:
             except errors.BackendError as exc:
                 self._fail(exc)
                 self._is_paused = True
-                if not self._hold() and not await self._make_room(exc):
+                if not self._hold():
+                    await self._make_room(exc)
                     await asyncio.sleep(pause)
                 self.cut()
                 await breathe(self._merge())
@@ -387,21 +388,15 @@ class Writer:
         written, self._writing = self._writing, []
         self._succeed(written)
 
-    async def _make_room(self, exc: errors.BackendError, /) -> bool:
+    async def _make_room(self, exc: errors.BackendError, /) -> None:
         """Remove what is to be removed before anything is set, if the server is full: it may be full of just that."""
         if self._has_made_room or not (isinstance(exc.exception, ReplyError) and exc.exception.is_full):
-            return False
+            return
 
         self._has_made_room = True
-        removals = [found for delta in self._writing if (found := delta.removals())]
-        if not removals:
-            return False
-
         with contextlib.suppress(errors.BackendError):
-            for removal in removals:
+            for removal in [found for delta in self._writing if (found := delta.removals())]:
                 await self._batches.make_room(removal)
-
-        return True
 
     def _isolate(self, exc: Exception, /) -> None:
         """Try one by one what went wrong, and not because of the server, so that only what is at fault is given up."""
@@ -452,6 +447,8 @@ class Writer:
         self._writing, self._following = [merged], []
         self._closed.extendleft(reversed(following))
         while self._closed:
+            # What came meanwhile may remove what the server is full of.
+            self._has_made_room = False
             merged.then(self._closed.popleft(), self._kinds)
             yield
 

@@ -68,6 +68,23 @@ async def test_a_full_backlog_never_leaves_a_list_in_part_nor_calls_it_complete(
             assert not await reader.get_stale_guild_ids()
 
 
+async def test_what_waits_is_counted_by_what_changes_and_not_by_how_often(
+    own: own_server.OwnServer, bot: hikari.GatewayBot, feed: gateway.Feed
+) -> None:
+    async with sake.redis.MemberCache(own.url, bot, bot.event_manager, database=0) as cache:
+        own.kill()
+        for number in range(20_000):
+            feed("GUILD_MEMBER_UPDATE", samples.member(1, str(number)))
+            if number % 500 == 0:
+                await asyncio.sleep(0)
+        await own_server.eventually(lambda: cache.statistics.is_away)
+        await own_server.eventually(lambda: cache.statistics.backlog < 2_500_000)
+        feed("GUILD_DELETE", {"id": samples.GUILD})
+        own.start()
+        await own_server.eventually(lambda: cache.statistics.backlog == 0)
+        assert cache.statistics.dropped == 0
+
+
 @pytest.mark.parametrize("what", ["edits", "threads that are gone", "shards that say what they have"])
 async def test_memory_in_an_outage_stays_within_its_limit(
     what: str, own: own_server.OwnServer, bot: hikari.GatewayBot, feed: gateway.Feed, payloads: testing.Payloads
@@ -148,6 +165,8 @@ async def test_statistics_are_true_at_the_moment_they_are_looked_at(
             await own_server.eventually(lambda: statistics.is_away, within=3)
             assert statistics.lag >= time.monotonic() - began - 0.5
             assert statistics.failures == 0
+            assert f"backlog={statistics.backlog}, lag=" in repr(statistics)
+            assert repr(statistics).endswith(", is_away=True)")
         finally:
             own.resume()
         await own_server.eventually(lambda: statistics.backlog == 0 and not statistics.is_away)

@@ -50,6 +50,36 @@ def test_an_option_that_redis_py_cannot_use_is_refused_by_name(options: dict[str
         samples.make_cache(connection_options=options)
 
 
+@pytest.mark.parametrize("name", ["db", "host", "path", "port"])
+def test_an_option_that_the_address_tells_is_refused_by_name(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"{name}.*address"):
+        samples.make_cache(connection_options={name: "3"})
+
+
+@pytest.mark.parametrize("address", ["embedded:///3", "embedded://host", "embedded://?maxmemory=3"])
+def test_an_address_of_a_bundled_server_that_says_more_is_refused_with_a_hint(address: str) -> None:
+    with pytest.raises(ValueError, match=r"address.*database="):
+        samples.make_cache(address=address)
+
+
+@pytest.mark.parametrize("name", ["config", "connection_options", "dumps", "loads", "password"])
+def test_a_setting_of_another_kind_is_refused_by_name_and_not_shown(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{name} must be .*, not int$"):
+        samples.make_cache(**{name: 5})
+
+
+@pytest.mark.parametrize("options", [{"read_timeout": 10**400}, {"connection_options": {"socket_timeout": 10**400}}])
+def test_a_time_that_no_clock_can_tell_is_refused_by_name(options: dict[str, typing.Any]) -> None:
+    with pytest.raises(ValueError, match=r"timeout must be a positive number of seconds"):
+        samples.make_cache(**options)
+
+
+@pytest.mark.parametrize("window_size", [None, "5", 1.5, float("inf")])
+def test_a_window_that_is_no_whole_number_is_refused_by_name(window_size: typing.Any) -> None:
+    with pytest.raises(ValueError, match="window_size"):
+        samples.make_cache().iter_roles(window_size=window_size)
+
+
 # Namespaces
 
 

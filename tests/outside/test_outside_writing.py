@@ -121,6 +121,19 @@ async def test_an_odd_guild_in_an_outage_does_not_end_all_writing(
         assert cache.statistics.skipped == 2
 
 
+@pytest.mark.parametrize("odd", [None, True, 5, "", "a:b", []])
+async def test_an_invite_whose_code_is_none_is_skipped_and_counted(
+    odd: typing.Any, make_cache: typing.Any, feed: gateway.Feed, payloads: testing.Payloads, raw: redis.asyncio.Redis
+) -> None:
+    cache, reader = await make_cache(database=0), await make_cache(database=0, fed=False)
+    for name in ("INVITE_CREATE", "INVITE_DELETE"):
+        feed(name, payloads.invite(code=odd, guild_id=samples.GUILD, channel_id="5"))
+    feed("INVITE_CREATE", payloads.invite(code="sound", guild_id=samples.GUILD, channel_id="5"))
+    await _appears(lambda: reader.get_invite("sound"))
+    assert cache.statistics.skipped == 2
+    assert [key for key in await raw.keys() if key.startswith(b"invite:")] == [b"invite:sound"]
+
+
 @pytest.mark.parametrize("odd", ["\ud800", "", "abc", "-1", "1 ", "٣", "9" * 5_000, "{1}", None, 1.5, [], True])
 async def test_an_odd_id_costs_none_of_its_hundred_neighbours(
     odd: typing.Any, make_cache: typing.Any, feed: gateway.Feed, raw: redis.asyncio.Redis
@@ -349,6 +362,25 @@ async def test_a_server_that_is_full_of_a_guild_lets_go_of_it(
                 feed("GUILD_MEMBER_ADD", samples.member(number, "x" * 30))
                 if number == 150:
                     feed("GUILD_DELETE", {"id": guild["id"]})
+            await own_server.eventually(lambda: client.hlen(f"{{{samples.GUILD}}}:member") == 300)
+            assert not client.exists(f"{{{guild['id']}}}:member")
+
+
+async def test_a_server_that_is_full_lets_go_of_what_is_removed_long_after_it_was_full(
+    own: own_server.OwnServer, bot: hikari.GatewayBot, feed: gateway.Feed, payloads: testing.Payloads
+) -> None:
+    guild = payloads.guild(members=[payloads.member() for _ in range(3_000)])
+    with contextlib.closing(own.client()) as client:
+        async with sake.redis.MemberCache(own.url, bot, bot.event_manager, database=0) as cache:
+            feed("GUILD_CREATE", guild)
+            await _appears(lambda: cache.is_member_list_complete(int(guild["id"])))
+            await own_server.eventually(lambda: cache.statistics.backlog == 0)
+            client.config_set("maxmemory-policy", "noeviction")
+            client.config_set("maxmemory", client.info("memory")["used_memory"] - 400_000)
+            for number in range(300):
+                feed("GUILD_MEMBER_ADD", samples.member(number, "x" * 30))
+            await own_server.eventually(lambda: cache.statistics.failures > 2)
+            feed("GUILD_DELETE", {"id": guild["id"]})
             await own_server.eventually(lambda: client.hlen(f"{{{samples.GUILD}}}:member") == 300)
             assert not client.exists(f"{{{guild['id']}}}:member")
 
