@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 import redis.asyncio
 from _support import gateway
+from _support import keys
 from _support import leaks
 from _support import samples
 
@@ -137,7 +138,7 @@ async def test_a_partial_update_that_cannot_be_encoded_leaves_the_message_as_it_
     assert cache.statistics.skipped == 1
 
 
-@pytest.mark.parametrize("key", [f"{{{samples.GUILD}}}:role", "role-guild", "role-guilds"])
+@pytest.mark.parametrize("key", [keys.in_guild("role", samples.GUILD), "role-guild", "role-guilds"])
 async def test_a_foreign_key_under_one_of_our_names_stays_and_its_neighbours_are_written(
     make_cache: typing.Any, feed: gateway.Feed, raw: redis.asyncio.Redis, caplog: pytest.LogCaptureFixture, key: str
 ) -> None:
@@ -180,14 +181,14 @@ async def test_bytes_of_somebody_else_do_not_keep_an_update_from_its_neighbours(
     make_cache: typing.Any, feed: gateway.Feed, raw: redis.asyncio.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache = await make_cache(database=0)
-    await raw.set("message:8", b"\x00not json")
-    await raw.set("message:9", b"[]")
+    await raw.set(keys.single("message", 8), b"\x00not json")
+    await raw.set(keys.single("message", 9), b"[]")
     feed("GUILD_MEMBER_ADD", samples.member(1, "before"))
     for id_ in ("8", "9"):
         feed("MESSAGE_UPDATE", {"id": id_, "content": "x"})
     feed("GUILD_MEMBER_ADD", samples.member(2, "after"))
     await _neighbours_live(cache)
-    assert await raw.get("message:8") == b"\x00not json"
+    assert await raw.get(keys.single("message", 8)) == b"\x00not json"
     with pytest.raises(sake.InvalidDataFound, match="message 8"):
         await cache.get_message(8)
     with pytest.raises(sake.InvalidDataFound):

@@ -17,6 +17,7 @@ import hikari
 import pytest
 import redis
 from _support import gateway
+from _support import keys
 from _support import own_server
 from _support import samples
 
@@ -226,7 +227,7 @@ async def test_a_command_that_the_server_has_but_does_not_allow_is_not_needed(
         async with sake.redis.RedisCache(own.url, bot, bot.event_manager, database=0) as cache:
             await cache.set_user(payloads.user(id="5"))
             assert cache.statistics.failures == cache.statistics.skipped == 0
-            assert client.pttl("user:5") > 0
+            assert client.pttl(keys.single("user", 5)) > 0
 
 
 @pytest.mark.parametrize("options", [{"database": 0}, {}], ids=["one database", "many databases"])

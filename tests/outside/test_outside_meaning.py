@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 import redis.asyncio
 from _support import gateway
+from _support import keys
 from _support import leaks
 from _support import own_server
 from _support import samples
@@ -681,9 +682,9 @@ async def test_an_invite_that_cannot_be_read_can_be_deleted(
     make_cache: typing.Any, raw: redis.asyncio.Redis, stored: bytes
 ) -> None:
     cache = await make_cache(sake.redis.InviteCache, database=0)
-    await raw.set("invite:abc", stored)
+    await raw.set(keys.single("invite", "abc"), stored)
     await cache.delete_invite("abc")
-    assert await raw.exists("invite:abc") == 0
+    assert await raw.exists(keys.single("invite", "abc")) == 0
 
 
 # Threads
@@ -952,7 +953,7 @@ async def test_an_update_with_a_lifetime_undoes_no_edit_that_came_meanwhile(
         await cache.flush()
         stored = await cache.get_message(100 + moment)
         assert (stored.content, stored.is_pinned) == ("after", True), moment
-        assert 990_000 < await raw.pttl(f"message:{key}") <= 1_000_000
+        assert 990_000 < await raw.pttl(keys.single("message", key)) <= 1_000_000
 
 
 @pytest.mark.parametrize("expire", [None, 60])
@@ -961,10 +962,10 @@ async def test_an_update_by_hand_of_what_cannot_be_read_says_so(
 ) -> None:
     cache = await make_cache(sake.redis.MessageCache, database=0)
     for stored in (b"\x00not json", b"[]"):
-        await raw.set("message:8", stored)
+        await raw.set(keys.single("message", 8), stored)
         with pytest.raises(sake.InvalidDataFound):
             await cache.update_message({"id": "8", "content": "x"}, expire_time=expire)
-        assert await raw.get("message:8") == stored
+        assert await raw.get(keys.single("message", 8)) == stored
 
 
 async def test_a_user_who_is_seen_again_is_kept_anew_wherever_they_are_seen(
@@ -981,7 +982,7 @@ async def test_a_user_who_is_seen_again_is_kept_anew_wherever_they_are_seen(
         feed(event, payload)
         await feed.settle()
         await cache.flush()
-        assert 990_000 < await raw.pttl("user:5") <= 1_000_000, event
+        assert 990_000 < await raw.pttl(keys.single("user", 5)) <= 1_000_000, event
 
 
 async def test_guilds_that_an_outage_cost_changes_are_told_and_their_members_asked_for_again(

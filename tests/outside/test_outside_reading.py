@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 import redis.asyncio
 from _support import gateway
+from _support import keys
 from _support import leaks
 from _support import own_server
 from _support import samples
@@ -538,7 +539,7 @@ async def test_foreign_bytes_in_lookup_tables_never_escape_as_other_errors(
             for field in (data, b"1"):
                 await raw.hset(f"{kind}-guild", entity, field)
                 await raw.hset(f"{kind}-channel:1", entity, field)
-                await raw.hset(f"{{1}}:{kind}", entity, data)
+                await raw.hset(keys.in_guild(kind, 1), entity, data)
             await raw.sadd(f"{kind}-guilds", entity)
     for kind in ("guild", "me"):
         await raw.hset(kind, mapping={b"1": data, data or b"x": b"1"})
@@ -552,7 +553,7 @@ async def test_foreign_bytes_in_lookup_tables_never_escape_as_other_errors(
 
 async def test_keys_of_another_type_are_told_with_their_cause(make_cache: typing.Any, raw: redis.asyncio.Redis) -> None:
     cache = await make_cache(database=0)
-    for key in ("role-guild", "role-guilds", "{1}:role", "voice_state-channel:1", "guild"):
+    for key in ("role-guild", "role-guilds", keys.in_guild("role", 1), "voice_state-channel:1", "guild"):
         await raw.set(key, "foreign")
     for call in (
         lambda: cache.get_role(1),
@@ -576,11 +577,11 @@ async def test_an_invite_that_cannot_be_read_can_be_deleted(
     make_cache: typing.Any, raw: redis.asyncio.Redis, data: bytes
 ) -> None:
     cache = await make_cache(database=0)
-    await raw.set("invite:abc", data)
+    await raw.set(keys.single("invite", "abc"), data)
     with pytest.raises(sake.InvalidDataFound):
         await cache.get_invite("abc")
     await cache.delete_invite("abc")
-    assert not await raw.exists("invite:abc")
+    assert not await raw.exists(keys.single("invite", "abc"))
     await cache.delete_invite("abc")
 
 
