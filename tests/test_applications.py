@@ -319,7 +319,7 @@ async def test_a_stored_direct_message_channel_is_found_by_its_id_and_its_user_u
     assert deep(await cache.get_dm_channel_for_user(user["id"])) == expected
     assert [deep(channel) async for channel in cache.iter_dm_channels()] == [expected]
     assert await cache.iter_dm_channels().len() == 1
-    for name in (keys.single("dm_channel", payload['id']), keys.single("dm_channel-user", user['id'])):
+    for name in (keys.single("dm_channel", payload["id"]), keys.single("dm_channel-user", user["id"])):
         assert WEEK - 60_000 < await raw_database(DM_CHANNEL).pttl(name) <= WEEK
 
 

@@ -396,7 +396,14 @@ async def test_a_foreign_key_where_ours_should_be_is_an_error_of_ours(
     make_cache: typing.Any, raw: redis.asyncio.Redis
 ) -> None:
     cache = await make_cache(database=0)
-    for key in (keys.in_guild("member", 1), "role-guild", "guild", "role-guilds", "guild-unavailable", "voice_state-channel:5"):
+    for key in (
+        keys.in_guild("member", 1),
+        "role-guild",
+        "guild",
+        "role-guilds",
+        "guild-unavailable",
+        "voice_state-channel:5",
+    ):
         await raw.set(key, "foreign")
     for call in (
         cache.get_member(1, 2),

@@ -243,8 +243,8 @@ async def test_f07_update_never_undoes_what_another_process_deletes(
     deleted: list[int] = []
 
     def decode(data: bytes) -> dict[str, typing.Any]:
-        gone = intruder.delete(keys.single("message", entity['id'])) + intruder.hdel(
-            keys.in_guild(name, entity['guild_id']), entity["id"]
+        gone = intruder.delete(keys.single("message", entity["id"])) + intruder.hdel(
+            keys.in_guild(name, entity["guild_id"]), entity["id"]
         )
         deleted.append(gone)
         return orjson.loads(data)
@@ -501,7 +501,7 @@ async def test_f15_invites_go_with_guild_and_channel(
     await cache.flush()
     assert [str(invite.guild_id) for invite in await cache.iter_invites()] == [other["id"]]
     assert await cache.iter_invites().len() == 1
-    left = await raw_database(sake.redis.ResourceIndex.MESSAGE).pttl(keys.single("message", message['id']))
+    left = await raw_database(sake.redis.ResourceIndex.MESSAGE).pttl(keys.single("message", message["id"]))
     assert left == -2 or 0 < left <= 300_000
 
 
@@ -541,7 +541,7 @@ async def test_f18_embedded_users_follow_the_override(
         await cache.flush()
         for user in (guild["members"][0]["user"], message["author"]):
             assert (await cache.get_user(int(user["id"]))).username == user["username"]
-            assert await raw_database(14).exists(keys.single("user", user['id']))
+            assert await raw_database(14).exists(keys.single("user", user["id"]))
         assert not await _names(raw_database(sake.redis.ResourceIndex.USER))
 
 
@@ -568,7 +568,11 @@ async def test_f19_no_expiry_is_none(
         feed("INVITE_CREATE", invite)
         feed("MESSAGE_UPDATE", payloads.message_update(message))
         await cache.flush()
-        for key in (keys.single("message", message['id']), keys.single("user", message['author']['id']), keys.single("invite", invite['code'])):
+        for key in (
+            keys.single("message", message["id"]),
+            keys.single("user", message["author"]["id"]),
+            keys.single("invite", invite["code"]),
+        ):
             assert await raw.pttl(key) == -1, key
     assert cache.statistics.skipped == 0
 
@@ -793,7 +797,7 @@ async def test_f26_own_lifetimes_are_in_real_units(
         await _check_lifetimes(cache, feed, payloads, raw, 60_000, 120_000, 2_500)
         by_hand = payloads.user()
         await cache.set_user(by_hand, expire_time=30)
-        assert 29_000 < await raw.pttl(keys.single("user", by_hand['id'])) <= 30_000
+        assert 29_000 < await raw.pttl(keys.single("user", by_hand["id"])) <= 30_000
 
 
 async def _check_lifetimes(
@@ -812,10 +816,10 @@ async def _check_lifetimes(
     await cache.flush()
 
     for key, lifetime in {
-        keys.single("message", sent['id']): message,
-        keys.single("user", sent['author']['id']): user,
-        keys.single("invite", endless['code']): invite,
-        keys.single("invite", limited['code']): 86_400_000,
+        keys.single("message", sent["id"]): message,
+        keys.single("user", sent["author"]["id"]): user,
+        keys.single("invite", endless["code"]): invite,
+        keys.single("invite", limited["code"]): 86_400_000,
     }.items():
         assert lifetime - 1_000 < await raw.pttl(key) <= lifetime, key
 
@@ -825,7 +829,7 @@ async def test_f26_an_update_keeps_the_time_that_is_left(
 ) -> None:
     cache = await make_cache(database=0)
     message = payloads.message()
-    key = keys.single("message", message['id'])
+    key = keys.single("message", message["id"])
     feed("MESSAGE_CREATE", message)
     await cache.flush()
     await raw.pexpire(key, 20_000)

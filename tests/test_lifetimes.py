@@ -83,7 +83,11 @@ async def test_lifetimes_on_the_server_are_in_real_units(
     await cache.set_user(payloads.user(id="5"))
     await cache.set_message(payloads.message(id="6"))
     await cache.set_invite(payloads.invite(code="abc", max_age=0))
-    for kind, key in (("user", keys.single("user", 5)), ("message", keys.single("message", 6)), ("invite", keys.single("invite", "abc"))):
+    for kind, key in (
+        ("user", keys.single("user", 5)),
+        ("message", keys.single("message", 6)),
+        ("invite", keys.single("invite", "abc")),
+    ):
         assert await _lifetime(raw, key) == pytest.approx(expected[kind], abs=3), kind
 
 

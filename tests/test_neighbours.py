@@ -218,7 +218,9 @@ async def test_foreign_keys_survive_everything_that_a_cache_can_do(
 async def test_foreign_keys_are_neither_listed_nor_counted(
     make_cache: typing.Any, feed: gateway.Feed, raw: typing.Any
 ) -> None:
-    await _sow(raw, "user:", "user:1:", keys.single("message", "x"), "invite:a:", "invite:b c", "role-guild-", "member-guilds-")
+    await _sow(
+        raw, "user:", "user:1:", keys.single("message", "x"), "invite:a:", "invite:b c", "role-guild-", "member-guilds-"
+    )
     cache = await make_cache(database=0)
     for name in (name for name in dir(cache) if name.startswith("iter_") and "_for_" not in name):
         iterator = getattr(cache, name)()

@@ -240,7 +240,7 @@ async def test_a_cache_without_users_stores_members_with_theirs(
     member = payloads.member()
     await cache.set_member(7, member)
     assert (await cache.get_member(7, int(member["user"]["id"]))).user.username == member["user"]["username"]
-    assert not await raw.exists(keys.single("user", member['user']['id']))
+    assert not await raw.exists(keys.single("user", member["user"]["id"]))
 
 
 def test_a_missing_intent_is_a_warning_that_names_the_resource_and_the_intent() -> None:

@@ -51,7 +51,7 @@ class Model:
     def __init__(self) -> None:
         self.entries: dict[tuple[Kind, str], dict[str, Entry]] = {}
         self.facts: dict[str, str] = {}
-        """Id → guild, of what may be known of ids: they were set, and neither deleted nor was their guild left since."""
+        """Id → guild, of all that was set, and not deleted since."""
         self.listed: set[str] = set()
         """Guilds that may be listed: they had something since the bot left them."""
 
@@ -82,6 +82,10 @@ class Model:
                 places = map(kind.channel_of, payloads.values())
                 found |= {place: guild for place in places if place is not None}
         return found
+
+    def possible_facts(self) -> dict[str, str]:
+        """Return the guilds of those ids of which they may be known: nothing is of a guild that was left for good."""
+        return {entity: guild for entity, guild in self.facts.items() if guild in self.listed}
 
     def set(self, kind: Kind, guild: str, entity: str, payload: Payload, lifetime: int | None = None, /) -> None:
         self.of(kind, guild)[entity] = (payload, lifetime)
@@ -117,7 +121,6 @@ class Model:
     def leave(self, guild: str, /) -> None:
         for kind in IN_GUILDS:
             self.clear(kind, guild)
-        self.facts = {entity: place for entity, place in self.facts.items() if place != guild}
         self.listed.discard(guild)
 
     def clear_channel(self, kind: Kind, guild: str, channel: str, /) -> None:

@@ -213,7 +213,11 @@ async def test_an_event_that_fails_half_way_leaves_nothing(
     await asyncio.sleep(0)
     reader = await make_cache(database=0, fed=False)
     await _appears(lambda: reader.get_role(5))
-    assert {key.decode() async for key in raw.scan_iter()} == {keys.in_guild("role", samples.GUILD), "role-guild", "role-guilds"}
+    assert {key.decode() async for key in raw.scan_iter()} == {
+        keys.in_guild("role", samples.GUILD),
+        "role-guild",
+        "role-guilds",
+    }
 
 
 # Two processes
@@ -327,10 +331,10 @@ async def test_lifetimes_count_from_the_event_also_in_an_outage(
                 await get()
         own.start()
         with contextlib.closing(own.client()) as client:
-            await own_server.eventually(lambda: client.exists(keys.single("message", lasting['id'])))
-            assert not client.exists(keys.single("message", message['id']))
+            await own_server.eventually(lambda: client.exists(keys.single("message", lasting["id"])))
+            assert not client.exists(keys.single("message", message["id"]))
             assert not client.exists(keys.single("user", 7))
-            assert 590_000 < client.pttl(keys.single("message", lasting['id'])) < 599_500
+            assert 590_000 < client.pttl(keys.single("message", lasting["id"])) < 599_500
 
 
 # A server that is full, and one that is away
@@ -351,7 +355,7 @@ async def test_a_server_that_is_full_of_a_guild_lets_go_of_it(
                 if number == 150:
                     feed("GUILD_DELETE", {"id": guild["id"]})
             await own_server.eventually(lambda: client.hlen(keys.in_guild("member", samples.GUILD)) == 300)
-            assert not client.exists(keys.in_guild("member", guild['id']))
+            assert not client.exists(keys.in_guild("member", guild["id"]))
 
 
 async def test_a_shard_that_says_what_it_has_in_an_outage_logs_no_traceback(
