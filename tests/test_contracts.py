@@ -196,10 +196,10 @@ async def test_a_guild_that_is_larger_than_a_batch_is_whole_between_any_two_comm
     exchange = _connections.Database.exchange
     seen: list[tuple[set[str], set[int]]] = []
 
-    async def look_afterwards(database: typing.Any, commands: bytes | list[bytes], replies: int, /) -> typing.Any:
-        answers = await exchange(database, commands, replies)
+    async def look_afterwards(database: typing.Any, *what: typing.Any, **options: typing.Any) -> typing.Any:
+        answers = await exchange(database, *what, **options)
         with client.pipeline(transaction=True) as pipeline:
-            pipeline.hget("guild", samples.GUILD)
+            pipeline.hget(keys.in_guild("guild", samples.GUILD), samples.GUILD)
             for kind in kinds:
                 pipeline.hget(keys.in_guild(kind, samples.GUILD), "1")
             for kind in kinds:
@@ -396,14 +396,8 @@ async def test_a_foreign_key_where_ours_should_be_is_an_error_of_ours(
     make_cache: typing.Any, raw: redis.asyncio.Redis
 ) -> None:
     cache = await make_cache(database=0)
-    for key in (
-        keys.in_guild("member", 1),
-        "role-guild",
-        "guild",
-        "role-guilds",
-        "guild-unavailable",
-        "voice_state-channel:5",
-    ):
+    in_guild = [keys.in_guild(kind, 1) for kind in ("member", "guild", "guild-unavailable")]
+    for key in (*in_guild, keys.guilds(), keys.guild_of(3), keys.guild_of(5)):
         await raw.set(key, "foreign")
     for call in (
         cache.get_member(1, 2),

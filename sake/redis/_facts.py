@@ -83,7 +83,7 @@ class Facts:
                 if kind.in_guild:
                     guilds |= {guild for guild in scopes.keys() - self._guilds if guild and scopes[guild].has_puts()}
         # What is written of a guild has to be found when the bot left it.
-        guilds |= set(facts.values()) - self._guilds
+        guilds |= set(self._new.values()) - self._guilds
 
         slot_of = self._keys.slot_of
         facts = {e: guild for e, guild in self._new.items() if not is_away(slot_of(self._keys.guild_of(e)))}
@@ -116,7 +116,7 @@ class Facts:
             guilds |= delta.left_for_good()
         if guilds:
             ids |= guilds
-            ids |= {entity for entity, guild in self._known.items() if guild in guilds}
+            ids |= {entity for known in (self._known, self._new) for entity, guild in known.items() if guild in guilds}
         self._guilds -= guilds
         self.age += bool(ids)
         for entity in ids:

@@ -49,14 +49,14 @@ def meta(namespace: str = NAMESPACE) -> str:
 
 
 def use_of(key: str | bytes, /) -> str:
-    """Return what a key is for, without its namespace and ids: "role", "thread-channel", "guild-of" or "user", say."""
-    found = _OWN.fullmatch(key.decode() if isinstance(key, bytes) else key)
-    assert found, key
-    return found["in_guild"] or found["bucket"] or found["single"] or found["only"]
+    """Return what a key is for, without its namespace and ids: "role", "thread-channel", "guild-of" or "user", say.
+
+    It is "" where sake has no such key.
+    """
+    found = _OWN.fullmatch(key.decode("latin-1") if isinstance(key, bytes) else key)
+    return "" if found is None else found["in_guild"] or found["bucket"] or found["single"] or found["only"]
 
 
-def guild_in(key: str | bytes, /) -> str | None:
-    """Return the guild that a key belongs to, if it belongs to one."""
-    found = _OWN.fullmatch(key.decode() if isinstance(key, bytes) else key)
-    assert found, key
-    return found["guild"]
+def outlasts(key: str | bytes, /) -> bool:
+    """Return whether a key may stay when everything is cleared, for as long as the bot has its guilds."""
+    return use_of(key) in {"guilds", "guild-of", "meta"}

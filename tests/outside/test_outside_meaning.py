@@ -545,7 +545,7 @@ async def test_a_stale_guild_is_stale_until_it_is_received_again(
     assert await cache.get_stale_guild_ids() == set()
     assert not await cache.is_guild_stale(GUILD)
     await cache.flush()
-    await raw.sadd("guild-stale", samples.GUILD)
+    await raw.hset(keys.in_guild("guild-stale", samples.GUILD), samples.GUILD, "")
     assert await cache.get_stale_guild_ids() == {GUILD}
     assert await cache.is_guild_stale(GUILD)
     assert not await cache.is_guild_stale(404)
@@ -563,7 +563,9 @@ async def test_a_guild_that_is_left_is_not_stale_any_more(
     make_cache: typing.Any, feed: gateway.Feed, raw: redis.asyncio.Redis
 ) -> None:
     cache = await make_cache(sake.redis.GuildCache, database=0)
-    await raw.sadd("guild-stale", samples.GUILD, samples.OTHER_GUILD)
+    for guild in (samples.GUILD, samples.OTHER_GUILD):
+        await raw.sadd(keys.guilds(), guild)
+        await raw.hset(keys.in_guild("guild-stale", guild), guild, "")
     feed("GUILD_DELETE", {"id": samples.GUILD})
     await feed.settle()
     assert await cache.get_stale_guild_ids() == {int(samples.OTHER_GUILD)}
@@ -664,7 +666,7 @@ async def test_what_cannot_be_the_code_of_an_invite_names_no_key(
     make_cache: typing.Any, raw: redis.asyncio.Redis, payloads: testing.Payloads, code: typing.Any
 ) -> None:
     cache = await make_cache(sake.redis.InviteCache, database=0)
-    await raw.set("invite:x:abc", "of another bot")
+    await raw.set(keys.single("invite", "x:abc"), "of another bot")
     for work in (
         cache.get_invite(code),
         cache.get_invites([code]),
@@ -673,8 +675,8 @@ async def test_what_cannot_be_the_code_of_an_invite_names_no_key(
     ):
         with pytest.raises(ValueError, match="code"):
             await work
-    assert await raw.keys("*") == [b"invite:x:abc"]
-    assert await raw.get("invite:x:abc") == b"of another bot"
+    assert await raw.keys("*") == [keys.single("invite", "x:abc").encode()]
+    assert await raw.get(keys.single("invite", "x:abc")) == b"of another bot"
 
 
 @pytest.mark.parametrize("stored", [b"\x00not json", b"[]", b"5", b'{"guild_id": "x"}', b'{"guild": [1]}'])
@@ -904,9 +906,15 @@ async def test_an_event_of_what_cannot_be_a_guild_writes_no_key_of_it(
     await feed.settle()
     await cache.flush()
     assert len(await cache.get_roles([5, 6])) == 2
-    keys = {key.decode().partition(":")[0] for key in await raw.keys("*")}
-    assert keys - {"user", "invite"} == {f"{{{samples.GUILD}}}", "role-guild", "role-guilds"}
-    assert await raw.smembers("role-guilds") == {samples.GUILD.encode()}
+    stored = [key.decode() for key in await raw.keys("*")]
+    assert {key for key in stored if keys.use_of(key) not in {"user", "invite"}} == {
+        keys.in_guild("role", samples.GUILD),
+        keys.guild_of(5),
+        keys.guilds(),
+        keys.meta(),
+    }
+    assert await raw.smembers(keys.guilds()) == {samples.GUILD.encode()}
+    assert await raw.hgetall(keys.guild_of(5)) == {id_: samples.GUILD.encode() for id_ in (b"5", b"6")}
 
 
 WITH_ID = {"GUILD_CREATE", "GUILD_DELETE", "GUILD_UPDATE"}

@@ -150,9 +150,7 @@ async def test_a_foreign_guild_id_of_any_length_costs_no_shard_what_it_says(
 ) -> None:
     await make_cache(database=0)
     reader = await make_cache(database=0, fed=False)
-    for table in ("role-guilds", "guild-unavailable", "member-complete"):
-        await raw.sadd(table, "9" * 5_000, "\N{ARABIC-INDIC DIGIT ONE}")
-    await raw.hset("guild", "9" * 5_000, "{}")
+    await raw.sadd(keys.guilds(), "9" * 5_000, "\N{ARABIC-INDIC DIGIT ONE}")
     feed("READY", testing.World(guilds=1, members=2).ready())
     feed("GUILD_ROLE_CREATE", _role())
     await _appears(lambda: reader.get_role(5))
@@ -215,8 +213,9 @@ async def test_an_event_that_fails_half_way_leaves_nothing(
     await _appears(lambda: reader.get_role(5))
     assert {key.decode() async for key in raw.scan_iter()} == {
         keys.in_guild("role", samples.GUILD),
-        "role-guild",
-        "role-guilds",
+        keys.guild_of(5),
+        keys.guilds(),
+        keys.meta(),
     }
 
 
