@@ -238,7 +238,7 @@ async def test_a_mixed_cache_stores_its_kinds_and_no_others(
     feed("MESSAGE_CREATE", payloads.message(guild_id=guild["id"]))
     await cache.flush()
     assert await cache.iter_members().len() == len(guild["members"])
-    assert {keys.use_of(key) for key in await raw.keys()} == {"member", "member-complete", "user", "guilds", "meta"}
+    assert {keys.use_of(key) for key in await raw.keys()} == {"member", "member-list", "user", "guilds", "meta"}
 
 
 async def test_a_cache_without_users_stores_members_with_theirs(
@@ -335,7 +335,7 @@ DATABASES = {
     0: {"emoji"},
     1: {"guild"},
     2: {"channel"},
-    4: {"member", "member-complete"},
+    4: {"member", "member-list"},
     5: {"presence"},
     6: {"role"},
     7: {"user"},

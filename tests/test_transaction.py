@@ -27,7 +27,6 @@ from _support import servers
 from hypothesis import strategies
 
 import sake.redis
-from sake.redis import _batch
 from sake.redis import _codec
 from sake.redis import _connections
 from sake.redis import _delta
@@ -278,7 +277,7 @@ class Line:
         """Write deltas in one go; where it `is_cut_off`, the server is away before all that is useless is removed."""
         if batch[0].departures:
             self._depart(batch[0])
-        packed, written = self.facts.write(batch)
+        packed, written = self.facts.write(batch, _is_never_away)
         self._send(packed)
         written()
         plan = _plan.Plan(self.setup, "token")
@@ -288,13 +287,13 @@ class Line:
             ]
             plan.add(_plan.Share(delta, 0, scopes))
         self.facts.discard(batch, self._carry_out(plan))
-        removals = self.facts.remove()
+        packed, removed = self.facts.remove(_is_never_away)
         if is_cut_off:
             self.facts.forget()
             return
 
-        self._send(removals)
-        self.facts.removed()
+        self._send(packed)
+        removed()
 
     def _depart(self, delta: _delta.Delta) -> None:
         ((stored,),) = self.places.send([_wire.parcel(self.keys, "SMEMBERS", self.keys.guilds())])
@@ -369,6 +368,10 @@ def test_whatever_is_joined_and_cut_comes_to_what_the_changes_do_one_by_one(is_s
         _check(places.stored(), model)
 
     check()
+
+
+def _is_never_away(_: int) -> bool:
+    return False
 
 
 def _only_place(_: str) -> int:

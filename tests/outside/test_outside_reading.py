@@ -541,7 +541,7 @@ async def test_foreign_bytes_in_lookup_tables_never_escape_as_other_errors(
                 await raw.hset(keys.channels(kind, 1), entity, field)
                 await raw.hset(keys.in_guild(kind, 1), entity, data)
     await raw.sadd(keys.guilds(), data, b"1")
-    for kind in ("guild", "guild-unavailable", "guild-stale", "member-complete"):
+    for kind in ("guild", "guild-unavailable", "guild-stale", "member-list"):
         await raw.hset(keys.in_guild(kind, 1), mapping={b"1": data, data or b"x": b"1"})
     for kind in ("me", "invite", "user", "message", "dm_channel", "dm_channel-user"):
         await raw.set(keys.single(kind, 1), data)
