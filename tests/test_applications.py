@@ -15,6 +15,7 @@ import hypothesis
 import pytest
 import redis.asyncio
 from _support import gateway
+from _support import keys
 from _support import models
 from _support import own_server
 from _support import servers
@@ -137,7 +138,7 @@ async def test_a_stored_application_is_got_whole_and_expires(
     await cache.set_application(payload)
     assert deep(await cache.get_application()) == deep(FACTORY.deserialize_application(payload))
     assert payload == before
-    left = await raw_database(APPLICATION).pttl("application:own")
+    left = await raw_database(APPLICATION).pttl(keys.single("application", "own"))
     assert WEEK - 60_000 < left <= WEEK
 
 
@@ -153,12 +154,12 @@ async def test_the_lifetime_of_the_application_can_be_set(
     cache = await make_cache()
     cache.with_application_expire(datetime.timedelta(minutes=1))
     await cache.set_application(payloads.application())
-    assert 0 < await raw_database(APPLICATION).pttl("application:own") <= 60_000
+    assert 0 < await raw_database(APPLICATION).pttl(keys.single("application", "own")) <= 60_000
     await cache.set_application(payloads.application(), expire_time=5)
-    assert 0 < await raw_database(APPLICATION).pttl("application:own") <= 5_000
+    assert 0 < await raw_database(APPLICATION).pttl(keys.single("application", "own")) <= 5_000
     cache.with_application_expire(float("inf"))
     await cache.set_application(payloads.application())
-    assert await raw_database(APPLICATION).pttl("application:own") == -1
+    assert await raw_database(APPLICATION).pttl(keys.single("application", "own")) == -1
 
 
 async def test_what_is_not_stored_is_not_found(cache: sake.RedisCache) -> None:
@@ -318,7 +319,7 @@ async def test_a_stored_direct_message_channel_is_found_by_its_id_and_its_user_u
     assert deep(await cache.get_dm_channel_for_user(user["id"])) == expected
     assert [deep(channel) async for channel in cache.iter_dm_channels()] == [expected]
     assert await cache.iter_dm_channels().len() == 1
-    for name in (f"dm_channel:{payload['id']}", f"dm_channel-user:{user['id']}"):
+    for name in (keys.single("dm_channel", payload["id"]), keys.single("dm_channel-user", user["id"])):
         assert WEEK - 60_000 < await raw_database(DM_CHANNEL).pttl(name) <= WEEK
 
 

@@ -21,6 +21,7 @@ import pytest_asyncio
 import redis
 import redis.asyncio
 from _support import gateway
+from _support import keys
 from _support import leaks
 from _support import reader
 from _support import samples
@@ -195,14 +196,14 @@ async def test_a_guild_that_is_larger_than_a_batch_is_whole_between_any_two_comm
     exchange = _connections.Database.exchange
     seen: list[tuple[set[str], set[int]]] = []
 
-    async def look_afterwards(database: typing.Any, commands: bytes | list[bytes], replies: int, /) -> typing.Any:
-        answers = await exchange(database, commands, replies)
+    async def look_afterwards(database: typing.Any, *what: typing.Any, **options: typing.Any) -> typing.Any:
+        answers = await exchange(database, *what, **options)
         with client.pipeline(transaction=True) as pipeline:
-            pipeline.hget("guild", samples.GUILD)
+            pipeline.hget(keys.in_guild("guild", samples.GUILD), samples.GUILD)
             for kind in kinds:
-                pipeline.hget(f"{{{samples.GUILD}}}:{kind}", "1")
+                pipeline.hget(keys.in_guild(kind, samples.GUILD), "1")
             for kind in kinds:
-                pipeline.hlen(f"{{{samples.GUILD}}}:{kind}")
+                pipeline.hlen(keys.in_guild(kind, samples.GUILD))
             found = pipeline.execute()
         entities = [orjson.loads(data) if data else {} for data in found[: len(kinds) + 1]]
         generations = {str(entity.get("nick", entity.get("name"))).split()[-1] for entity in entities}
@@ -395,7 +396,8 @@ async def test_a_foreign_key_where_ours_should_be_is_an_error_of_ours(
     make_cache: typing.Any, raw: redis.asyncio.Redis
 ) -> None:
     cache = await make_cache(database=0)
-    for key in ("{1}:member", "role-guild", "guild", "role-guilds", "guild-unavailable", "voice_state-channel:5"):
+    in_guild = [keys.in_guild(kind, 1) for kind in ("member", "guild", "guild-unavailable")]
+    for key in (*in_guild, keys.guilds(), keys.guild_of(3), keys.guild_of(5)):
         await raw.set(key, "foreign")
     for call in (
         cache.get_member(1, 2),

@@ -137,11 +137,20 @@ def test_what_has_changed_is_touched(streams: Streams) -> None:
 
 @deltas.SETTINGS
 @hypothesis.given(deltas.streams(departures=False))
-def test_the_owner_of_what_is_set_is_its_guild(changes: list[deltas.Change]) -> None:
-    delta = _joined(deltas.describe(changes))
-    for (kind, guild), entities in _model(changes).payloads().items():
-        for entity in entities if kind.owned else ():
-            assert delta.owners[kind, entity] == guild
+def test_the_guild_of_what_is_set_is_a_fact_and_so_is_that_of_its_channel(changes: list[deltas.Change]) -> None:
+    delta, model = _joined(deltas.describe(changes)), _model(changes)
+    assert model.needed_facts().items() <= delta.facts.items()
+    assert not delta.useless.keys() & model.needed_facts()
+
+
+@deltas.SETTINGS
+@hypothesis.given(deltas.several_streams(3, departures=False))
+def test_a_fact_is_of_no_use_only_if_its_entity_is_gone_in_the_end(streams: Streams) -> None:
+    parts = [_joined(deltas.describe(part)) for part in streams]
+    delta, model = _joined(parts), _model(list(itertools.chain.from_iterable(streams)))
+    assert not delta.facts.keys() & delta.useless.keys()
+    assert not delta.useless.keys() & model.needed_facts()
+    assert not delta.left_for_good() & {guild for _, guild in model.payloads()}
 
 
 @deltas.SETTINGS
@@ -179,14 +188,13 @@ def test_what_is_given_up_of_a_guild_is_given_up_whole_and_the_guild_is_stale(st
     assert given_up >= len(lost)
     for kind, guild, entity in lost:
         assert not guild or guild in stale
-        assert kind is not _kinds.GUILDS or entity in stale
         # Either the older one is still there, or nothing is.
         assert after.get((kind, guild, entity)) is None
         if guild:
             assert not any(after[k, g, e] is not None for k, g, e in after if (k, g) == (kind, guild))
             assert not delta.changes(kind, guild).cleared or not lost
     for guild in stale:
-        assert delta.find(_kinds.STALE_GUILDS, "", guild) == b""
+        assert delta.find(_kinds.STALE_GUILDS, guild, guild) == b""
     found = before_model.copy()
     deltas.apply(delta, found)
     for kind, guild, entity in lost:
@@ -205,8 +213,8 @@ def test_a_list_that_is_given_up_leaves_the_older_one_and_is_not_called_complete
     assert given_up == 50
     assert stale == {GUILD}
     assert delta.find(_kinds.MEMBERS, GUILD, "3") is _changes.UNTOUCHED
-    assert delta.find(_kinds.COMPLETE_MEMBER_LISTS, "", GUILD) is None
-    assert delta.find(_kinds.STALE_GUILDS, "", GUILD) == b""
+    assert delta.find(_kinds.COMPLETE_MEMBER_LISTS, GUILD, GUILD) is None
+    assert delta.find(_kinds.STALE_GUILDS, GUILD, GUILD) == b""
 
 
 def test_an_edit_that_is_given_up_takes_the_message_with_it() -> None:
@@ -259,13 +267,54 @@ def test_a_shard_that_says_twice_which_guilds_it_has_takes_the_place_of_one() ->
     assert departure.guilds == {OTHER_GUILD}
 
 
-def test_nothing_is_left_of_the_owners_of_what_is_gone() -> None:
+def test_the_fact_of_what_is_gone_for_good_is_of_no_use() -> None:
     delta = deltas.new()
-    for number in range(100):
-        delta.put(_kinds.ROLES, GUILD, str(number), {"id": str(number)})
+    delta.put(_kinds.ROLES, GUILD, "5", {"id": "5"})
+    delta.drop(_kinds.ROLES, GUILD, "5")
+    assert not delta.facts
+    assert set(delta.useless) == {"5"}
+    delta.put(_kinds.ROLES, GUILD, "5", {"id": "5"})
+    assert delta.facts == {"5": GUILD}
+    assert not delta.useless
+
+
+def test_the_fact_of_what_a_caller_deletes_stays_since_discord_may_still_have_it() -> None:
+    delta, draft = _delta.Delta(), _draft.Draft(deltas.PACKER, is_event=False)
+    draft.drop(_kinds.ROLES, GUILD, "5")
+    draft.clear(_kinds.ROLES, GUILD)
+    draft.apply(delta)
+    assert not delta.useless
+    assert not delta.changes(_kinds.ROLES, GUILD).for_good
+
+
+@pytest.mark.parametrize("kind", [_kinds.ROLES, _kinds.CHANNELS], ids=lambda kind: kind.name)
+def test_the_fact_of_what_has_the_id_of_its_guild_stays(kind: deltas.Kind) -> None:
+    delta = deltas.new()
+    delta.drop(kind, GUILD, GUILD)
+    assert not delta.useless
+
+
+def test_what_is_gone_for_good_costs_memory_too() -> None:
+    delta = deltas.new()
+    for number in range(1_000):
         delta.drop(_kinds.ROLES, GUILD, str(number))
 
-    assert not delta.owners
+    delta.measure()
+    before = delta.size
+    delta.useless.clear()
+    delta.measure()
+    assert before - delta.size >= 100_000
+
+
+def test_a_guild_that_was_left_is_left_for_good_unless_something_of_it_is_set_again() -> None:
+    delta = deltas.new()
+    delta.put(_kinds.ROLES, GUILD, "5", {"id": "5"})
+    delta.leave(deltas.KINDS, GUILD)
+    assert delta.left_for_good() == {GUILD}
+    delta.drop(_kinds.ROLES, GUILD, "5")
+    assert delta.left_for_good() == {GUILD}
+    delta.put(_kinds.ROLES, GUILD, "5", {"id": "5"})
+    assert delta.left_for_good() == set()
 
 
 def test_lifetimes_count_from_the_change() -> None:
@@ -433,7 +482,8 @@ def test_an_id_that_is_none_is_refused_at_the_door(odd: str) -> None:
         lambda: draft.mark(_kinds.UNAVAILABLE_GUILDS, odd),
         lambda: draft.clear(_kinds.ROLES, odd),
         lambda: draft.clear_channel(_kinds.THREADS, GUILD, odd),
-        lambda: draft.forget_guild(_kinds.GUILDS, odd),
+        lambda: draft.unmark(_kinds.UNAVAILABLE_GUILDS, odd),
+        lambda: draft.leave(deltas.KINDS, odd),
         lambda: draft.replace(_kinds.ROLES, odd, {}),
         lambda: draft.put(_kinds.THREADS, GUILD, "5", {"parent_id": odd}),
     ):

@@ -23,6 +23,7 @@ import pytest
 import redis
 import redis.asyncio
 from _support import gateway
+from _support import keys
 from _support import marks
 from _support import own_server
 from _support import servers
@@ -157,8 +158,7 @@ async def test_f05_cleared_entities_go(
         for options in ({}, {"guild_id": int(guild["id"])}):
             with pytest.raises(errors.EntryNotFound):
                 await getattr(cache, f"get_{resource}")(int(entity["id"]), **options)
-    kept = {key.rpartition(":")[2] for key in await _names(raw)}
-    assert not kept & {name, f"{name}-guild", f"{name}-guilds"}
+    assert name not in {keys.use_of(key) for key in await _names(raw)}
     assert await cache.iter_roles().len() == 3
     assert await cache.iter_threads().len() == 1
 
@@ -242,8 +242,8 @@ async def test_f07_update_never_undoes_what_another_process_deletes(
     deleted: list[int] = []
 
     def decode(data: bytes) -> dict[str, typing.Any]:
-        gone = intruder.delete(f"message:{entity['id']}") + intruder.hdel(
-            f"{{{entity['guild_id']}}}:{name}", entity["id"]
+        gone = intruder.delete(keys.single("message", entity["id"])) + intruder.hdel(
+            keys.in_guild(name, entity["guild_id"]), entity["id"]
         )
         deleted.append(gone)
         return orjson.loads(data)
@@ -500,7 +500,7 @@ async def test_f15_invites_go_with_guild_and_channel(
     await cache.flush()
     assert [str(invite.guild_id) for invite in await cache.iter_invites()] == [other["id"]]
     assert await cache.iter_invites().len() == 1
-    left = await raw_database(sake.redis.ResourceIndex.MESSAGE).pttl(f"message:{message['id']}")
+    left = await raw_database(sake.redis.ResourceIndex.MESSAGE).pttl(keys.single("message", message["id"]))
     assert left == -2 or 0 < left <= 300_000
 
 
@@ -540,7 +540,7 @@ async def test_f18_embedded_users_follow_the_override(
         await cache.flush()
         for user in (guild["members"][0]["user"], message["author"]):
             assert (await cache.get_user(int(user["id"]))).username == user["username"]
-            assert await raw_database(14).exists(f"user:{user['id']}")
+            assert await raw_database(14).exists(keys.single("user", user["id"]))
         assert not await _names(raw_database(sake.redis.ResourceIndex.USER))
 
 
@@ -567,7 +567,11 @@ async def test_f19_no_expiry_is_none(
         feed("INVITE_CREATE", invite)
         feed("MESSAGE_UPDATE", payloads.message_update(message))
         await cache.flush()
-        for key in (f"message:{message['id']}", f"user:{message['author']['id']}", f"invite:{invite['code']}"):
+        for key in (
+            keys.single("message", message["id"]),
+            keys.single("user", message["author"]["id"]),
+            keys.single("invite", invite["code"]),
+        ):
             assert await raw.pttl(key) == -1, key
     assert cache.statistics.skipped == 0
 
@@ -792,7 +796,7 @@ async def test_f26_own_lifetimes_are_in_real_units(
         await _check_lifetimes(cache, feed, payloads, raw, 60_000, 120_000, 2_500)
         by_hand = payloads.user()
         await cache.set_user(by_hand, expire_time=30)
-        assert 29_000 < await raw.pttl(f"user:{by_hand['id']}") <= 30_000
+        assert 29_000 < await raw.pttl(keys.single("user", by_hand["id"])) <= 30_000
 
 
 async def _check_lifetimes(
@@ -811,10 +815,10 @@ async def _check_lifetimes(
     await cache.flush()
 
     for key, lifetime in {
-        f"message:{sent['id']}": message,
-        f"user:{sent['author']['id']}": user,
-        f"invite:{endless['code']}": invite,
-        f"invite:{limited['code']}": 86_400_000,
+        keys.single("message", sent["id"]): message,
+        keys.single("user", sent["author"]["id"]): user,
+        keys.single("invite", endless["code"]): invite,
+        keys.single("invite", limited["code"]): 86_400_000,
     }.items():
         assert lifetime - 1_000 < await raw.pttl(key) <= lifetime, key
 
@@ -824,7 +828,7 @@ async def test_f26_an_update_keeps_the_time_that_is_left(
 ) -> None:
     cache = await make_cache(database=0)
     message = payloads.message()
-    key = f"message:{message['id']}"
+    key = keys.single("message", message["id"])
     feed("MESSAGE_CREATE", message)
     await cache.flush()
     await raw.pexpire(key, 20_000)
@@ -845,15 +849,16 @@ def test_f26_constants_are_milliseconds() -> None:
 async def _plant(raw: redis.asyncio.Redis) -> dict[bytes, bytes | None]:
     """Store keys of every type that look as much like sake's as other programs' can; return what they hold."""
     await raw.set("session", "1")
-    await raw.set("user:name", "a string")
-    await raw.set("message:", "a string")
+    await raw.set("user:1", "a string")
+    await raw.set("sake:user:name", "a string")
+    await raw.set("sake:message:", "a string")
     await raw.set("other:user:1", "a string", px=3_600_000)
     await raw.rpush("queue:members", "1")
     await raw.sadd("members", "1")
-    await raw.zadd("message:scores", {"1": 1.0})
-    await raw.hset("{7}:roles", "1", "a field")
+    await raw.zadd("sake:message:scores", {"1": 1.0})
+    await raw.hset("sake:{7}:roles", "1", "a field")
     await raw.hset("guilds", "1", "a field")
-    await raw.xadd("invite:log", {"1": "2"})
+    await raw.xadd("sake:invite:log", {"1": "2"})
     return await _dump(raw)
 
 
@@ -887,7 +892,8 @@ async def test_f27_only_own_keys_go(
     await cache.flush()
 
     for index, before in planted.items():
-        assert await _dump(raw_database(index)) == before, f"database {index}"
+        left = await _dump(raw_database(index))
+        assert {key: data for key, data in left.items() if not keys.outlasts(key)} == before, f"database {index}"
 
 
 async def test_f28_payloads_are_not_changed(
@@ -1015,13 +1021,13 @@ async def test_f31_what_hikari_cannot_build_is_deleted(
     for message in messages:
         feed("MESSAGE_CREATE", message)
     await cache.flush()
-    assert await raw.hexists("{7}:channel", channel["id"])
-    assert await raw.hexists("{7}:thread", thread["id"])
+    assert await raw.hexists(keys.in_guild("channel", 7), channel["id"])
+    assert await raw.hexists(keys.in_guild("thread", 7), thread["id"])
 
     feed("MESSAGE_DELETE_BULK", {"guild_id": "7", "channel_id": channel["id"], "ids": [m["id"] for m in messages]})
     feed("CHANNEL_DELETE", channel)
     await cache.clear_users()
-    assert not await _names(raw) - {"channel-guilds", "thread-guilds", "member-guilds"}
+    assert {keys.use_of(name) for name in await _names(raw)} == {"guilds", "guild-of", "meta"}
 
 
 async def test_f32_what_hikari_cannot_build_is_invalid_data(
@@ -1145,8 +1151,8 @@ async def test_f34_a_key_of_another_type_is_a_backend_error(
     make_cache: typing.Any, payloads: testing.Payloads, raw: redis.asyncio.Redis
 ) -> None:
     cache: sake.redis.RedisCache = await make_cache(database=0)
-    await raw.set("{7}:role", "not a hash")
-    await raw.set("role-guild", "not a hash")
+    await raw.set(keys.in_guild("role", 7), "not a hash")
+    await raw.set(keys.guild_of(1), "not a hash")
     for call in (
         lambda: cache.get_role(1),
         lambda: cache.get_role(1, guild_id=7),
@@ -1168,8 +1174,8 @@ async def test_f34_bytes_that_cannot_be_read_are_invalid_data(
     here, role = int(guild["id"]), guild["roles"][1]["id"]
     feed("GUILD_CREATE", guild)
     await cache.flush()
-    await raw.hset(f"{{{here}}}:role", role, data)
-    await raw.set("message:1", data)
+    await raw.hset(keys.in_guild("role", here), role, data)
+    await raw.set(keys.single("message", 1), data)
 
     for call in (lambda: cache.get_role(int(role)), lambda: cache.get_role(int(role), guild_id=here)):
         with pytest.raises(errors.InvalidDataFound, match=role) as caught:

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-import itertools
+import collections
 import string
+import typing
 
 import hypothesis
 import pytest
+from _support import keys
 from hypothesis import strategies
 
 import sake.redis
@@ -18,7 +20,9 @@ KINDS = tuple(kind for kind in vars(_kinds).values() if isinstance(kind, _kinds.
 KIND_NAMES = sorted(kind.name for kind in KINDS)
 
 NAMESPACE_CHARACTERS = string.ascii_letters + string.digits + "_.-"
-NAMESPACES = strategies.none() | strategies.sampled_from(KIND_NAMES) | strategies.text(NAMESPACE_CHARACTERS, min_size=1)
+NAMESPACES = strategies.sampled_from([*KIND_NAMES, "guilds", "guild-of", "meta"]) | strategies.text(
+    NAMESPACE_CHARACTERS, min_size=1
+)
 SNOWFLAKES = strategies.integers(0, 2**64 - 1).map(str)
 CODES = strategies.text(string.ascii_letters + string.digits + "-", min_size=2, max_size=12)
 
@@ -31,24 +35,23 @@ def _hash_tag(key: str) -> str:
 
 
 @strategies.composite
-def named_keys(draw: strategies.DrawFn, namespace: str | None) -> Named:
-    keys = _keys.Keys(namespace)
+def named_keys(draw: strategies.DrawFn, namespace: str) -> Named:
+    """Draw a key as what it is used for and how it is called."""
+    made = _keys.Keys(namespace)
     kind = draw(strategies.sampled_from(KINDS))
     one = draw(SNOWFLAKES if kind.numeric else CODES)
     other = draw(SNOWFLAKES)
-    return draw(
-        strategies.sampled_from(
-            [
-                (("in_guild", kind.name, other), keys.in_guild(kind.name, other)),
-                (("channels_in_guild", kind.name, other), keys.channels_in_guild(kind.name, other)),
-                (("in_channel", kind.name, other), keys.in_channel(kind.name, other)),
-                (("owners", kind.name), keys.owners(kind.name)),
-                (("guilds", kind.name), keys.guilds(kind.name)),
-                (("single", kind.name, one), keys.single(kind.name, one)),
-                (("whole", kind.name), keys.whole(kind.name)),
-            ]
-        )
-    )
+    bucket = str((int(other) >> 22) % 65_536)
+    options = [
+        (("in_guild", other, kind.name), made.in_guild(kind.name, other)),
+        (("single", kind.name, one), made.single(kind.name, one)),
+        (("guilds",), made.guilds()),
+        (("guild_of", bucket), made.guild_of(other)),
+        (("meta",), made.meta()),
+    ]
+    if kind.channel_of is not None:
+        options.append((("channels_in_guild", other, kind.name), made.channels_in_guild(kind.name, other)))
+    return draw(strategies.sampled_from(options))
 
 
 @hypothesis.given(NAMESPACES.flatmap(lambda namespace: strategies.tuples(named_keys(namespace), named_keys(namespace))))
@@ -65,49 +68,85 @@ def test_no_key_of_one_namespace_is_a_key_of_another(data: strategies.DataObject
     assert one_key != other_key
 
 
-@hypothesis.given(NAMESPACES.filter(lambda namespace: namespace is not None), strategies.data())
-def test_every_key_begins_with_the_namespace_and_names_its_kind(namespace: str, data: strategies.DataObject) -> None:
-    (_, kind, *_rest), key = data.draw(named_keys(namespace))
+@hypothesis.given(NAMESPACES, strategies.data())
+def test_every_key_begins_with_the_namespace_and_names_what_it_is_for(
+    namespace: str, data: strategies.DataObject
+) -> None:
+    use, key = data.draw(named_keys(namespace))
     assert key.startswith(f"{namespace}:")
-    assert kind in key.removeprefix(f"{namespace}:")
+    assert use[-1] in key.removeprefix(f"{namespace}:")
+
+
+@hypothesis.given(NAMESPACES, strategies.sampled_from(KIND_NAMES), SNOWFLAKES, SNOWFLAKES)
+def test_keys_are_called_as_they_are_documented(namespace: str, kind: str, guild: str, entity: str) -> None:
+    made = _keys.Keys(namespace)
+    assert made.in_guild(kind, guild) == keys.in_guild(kind, guild, namespace)
+    assert made.channels_in_guild(kind, guild) == keys.channels(kind, guild, namespace)
+    assert made.single(kind, entity) == keys.single(kind, entity, namespace)
+    assert made.guilds() == keys.guilds(namespace)
+    assert made.guild_of(entity) == keys.guild_of(entity, namespace)
+    assert made.meta() == keys.meta(namespace)
 
 
 @hypothesis.given(NAMESPACES, strategies.sampled_from(KIND_NAMES), SNOWFLAKES)
-def test_what_changes_together_in_a_guild_has_the_guild_as_its_hash_tag(
-    namespace: str | None, kind: str, guild: str
-) -> None:
-    keys = _keys.Keys(namespace)
-    assert _hash_tag(keys.in_guild(kind, guild)) == guild
-    assert _hash_tag(keys.channels_in_guild(kind, guild)) == guild
+def test_what_changes_together_in_a_guild_has_the_guild_as_its_hash_tag(namespace: str, kind: str, guild: str) -> None:
+    made = _keys.Keys(namespace)
+    assert _hash_tag(made.in_guild(kind, guild)) == guild
+    assert _hash_tag(made.channels_in_guild(kind, guild)) == guild
+
+
+@hypothesis.given(SNOWFLAKES)
+def test_what_belongs_to_no_guild_has_no_hash_tag(entity: str) -> None:
+    made = _keys.Keys()
+    for key in (made.single("user", entity), made.guilds(), made.guild_of(entity), made.meta()):
+        assert "{" not in key
+
+
+def test_the_facts_of_many_ids_are_in_small_buckets_of_much_the_same_size() -> None:
+    made = _keys.Keys()
+    # Ids of one worker, a second apart, as those of a bot's guilds are that were made one after the other.
+    counts = collections.Counter(made.guild_of(str((number * 1_000) << 22)) for number in range(100_000))
+    assert max(counts.values()) <= 30
+
+
+@hypothesis.given(strategies.lists(SNOWFLAKES, max_size=30), strategies.integers(1, 5))
+def test_keys_are_grouped_by_their_places_and_keep_their_order(entities: list[str], places: int) -> None:
+    made = _keys.Keys(slot_of=lambda key: len(key) % places)
+    named = [made.single("user", entity) for entity in entities]
+    groups = list(made.by_slot(named))
+    assert [key for _, group in groups for key in group] == named
+    assert all(made.slot_of(key) == slot for slot, group in groups for key in group)
+    assert not made.is_one_place
+    assert list(_keys.Keys().by_slot(named)) == [(0, named)]
 
 
 def test_the_names_of_kinds_cannot_be_mixed_up_when_something_is_added_to_them() -> None:
-    suffixes = ("", "-guild", "-guilds", "-channel")
-    names = [f"{kind}{suffix}" for kind, suffix in itertools.product(KIND_NAMES, suffixes)]
+    names = [*KIND_NAMES, *(f"{kind.name}-channel" for kind in KINDS if kind.channel_of is not None)]
     assert len(names) == len(set(names))
+    assert not {"guilds", "guild-of", "meta"} & set(names)
 
 
 @hypothesis.given(strategies.text(NAMESPACE_CHARACTERS, min_size=1, max_size=64))
 def test_a_namespace_of_harmless_characters_is_kept(namespace: str) -> None:
-    assert _keys.check_namespace(namespace, ()) == namespace
+    assert _keys.check_namespace(namespace) == namespace
 
 
-def test_no_namespace_is_fine() -> None:
-    assert _keys.check_namespace(None, ()) is None
-    assert _keys.Keys(None).prefix == ""
+def test_a_namespace_may_be_called_as_anything_that_is_stored() -> None:
+    for name in (*KIND_NAMES, "guilds", "guild-of", "meta", "sake"):
+        assert _keys.check_namespace(name) == name
 
 
 @hypothesis.given(strategies.text(max_size=5), strategies.characters(exclude_characters=NAMESPACE_CHARACTERS))
 def test_a_namespace_with_another_character_is_refused_by_name(rest: str, character: str) -> None:
     for namespace in (rest + character, character + rest):
         with pytest.raises(ValueError, match="namespace"):
-            _keys.check_namespace(namespace, ())
+            _keys.check_namespace(namespace)
 
 
-@pytest.mark.parametrize("namespace", ["", "a b", "a:", "{1}", "a*", "a?", "[a]", "ä", "a\n", "a\\"])
-def test_a_namespace_that_would_break_keys_or_patterns_is_refused(namespace: str) -> None:
+@pytest.mark.parametrize("namespace", ["", "a b", "a:", "{1}", "a*", "a?", "[a]", "ä", "a\n", "a\\", None, 7])
+def test_a_namespace_that_would_break_keys_or_patterns_is_refused(namespace: typing.Any) -> None:
     with pytest.raises(ValueError, match="namespace"):
-        _keys.check_namespace(namespace, ())
+        _keys.check_namespace(namespace)
 
 
 def test_the_indexes_are_databases_that_every_server_has() -> None:

@@ -14,6 +14,7 @@ from collections import abc as collections
 import pytest
 import pytest_asyncio
 from _support import gateway
+from _support import keys
 from _support import leaks
 from _support import samples
 from _support import servers
@@ -53,7 +54,7 @@ async def test_a_lifetime_in_a_shared_config_counts_for_every_cache(
     samples.make_cache(config=config).with_user_expire(77)
     async with samples.make_cache(address=server.url, database=0, config=config, **server.options) as cache:
         await cache.set_user(payloads.user(id="5"))
-        assert await _lifetime(raw, "user:5") == pytest.approx(77, abs=3)
+        assert await _lifetime(raw, keys.single("user", 5)) == pytest.approx(77, abs=3)
 
 
 DEFAULTS = {"user": 3_600, "message": 300, "invite": 2_592_000}
@@ -82,7 +83,11 @@ async def test_lifetimes_on_the_server_are_in_real_units(
     await cache.set_user(payloads.user(id="5"))
     await cache.set_message(payloads.message(id="6"))
     await cache.set_invite(payloads.invite(code="abc", max_age=0))
-    for kind, key in (("user", "user:5"), ("message", "message:6"), ("invite", "invite:abc")):
+    for kind, key in (
+        ("user", keys.single("user", 5)),
+        ("message", keys.single("message", 6)),
+        ("invite", keys.single("invite", "abc")),
+    ):
         assert await _lifetime(raw, key) == pytest.approx(expected[kind], abs=3), kind
 
 
@@ -100,11 +105,11 @@ async def test_a_lifetime_of_a_kind_takes_the_place_of_the_default(
     await cache.set_user(payloads.user(id="5"))
     await cache.set_message(payloads.message(id="6"))
     await cache.set_invite(payloads.invite(code="abc", max_age=0))
-    for key in ("user:5", "message:6", "invite:abc"):
+    for key in (keys.single("user", 5), keys.single("message", 6), keys.single("invite", "abc")):
         assert await _lifetime(raw, key) == pytest.approx(expected, abs=0.5 if expected < 1 else 3), key
     cache.with_user_expire(None)
     await cache.set_user(payloads.user(id="7"))
-    assert await _lifetime(raw, "user:7") == pytest.approx(999, abs=3)
+    assert await _lifetime(raw, keys.single("user", 7)) == pytest.approx(999, abs=3)
 
 
 async def test_a_lifetime_changed_while_open_counts_from_the_next_entry_on(
@@ -114,7 +119,7 @@ async def test_a_lifetime_changed_while_open_counts_from_the_next_entry_on(
     cache.with_message_expire(20)
     feed("MESSAGE_CREATE", payloads.message(id="6"))
     await cache.flush()
-    assert await _lifetime(raw, "message:6") == pytest.approx(20, abs=3)
+    assert await _lifetime(raw, keys.single("message", 6)) == pytest.approx(20, abs=3)
 
 
 async def test_an_entry_may_have_a_lifetime_of_its_own(
@@ -125,7 +130,7 @@ async def test_an_entry_may_have_a_lifetime_of_its_own(
         ((30, 30), (math.inf, math.inf), (datetime.timedelta(days=1), 86_400), (None, 3_600))
     ):
         await cache.set_user(payloads.user(id=f"5{number}"), expire_time=expire)
-        assert await _lifetime(raw, f"user:5{number}") == pytest.approx(expected, abs=3)
+        assert await _lifetime(raw, keys.single("user", f"5{number}")) == pytest.approx(expected, abs=3)
 
 
 async def test_an_update_keeps_the_time_that_a_message_has_left_unless_told_otherwise(
@@ -136,15 +141,15 @@ async def test_an_update_keeps_the_time_that_a_message_has_left_unless_told_othe
     await cache.set_message(message, expire_time=50)
     feed("MESSAGE_UPDATE", {**message, "content": "by an event"})
     await cache.flush()
-    assert await _lifetime(raw, "message:6") == pytest.approx(50, abs=3)
+    assert await _lifetime(raw, keys.single("message", 6)) == pytest.approx(50, abs=3)
     assert await cache.update_message({"id": "6", "content": "by hand"})
-    assert await _lifetime(raw, "message:6") == pytest.approx(50, abs=3)
+    assert await _lifetime(raw, keys.single("message", 6)) == pytest.approx(50, abs=3)
     assert (await cache.get_message(6)).content == "by hand"
     assert await cache.update_message({"id": "6", "content": "longer"}, expire_time=500)
-    assert await _lifetime(raw, "message:6") == pytest.approx(500, abs=3)
+    assert await _lifetime(raw, keys.single("message", 6)) == pytest.approx(500, abs=3)
     assert (await cache.get_message(6)).content == "longer"
     assert not await cache.update_message({"id": "404", "content": "nothing"}, expire_time=500)
-    assert not await raw.exists("message:404")
+    assert not await raw.exists(keys.single("message", 404))
 
 
 async def test_an_invite_goes_when_it_expires(
@@ -157,9 +162,9 @@ async def test_an_invite_goes_when_it_expires(
     feed("INVITE_CREATE", payloads.invite(code="dead", max_age=300, created_at=created_at))
     feed("INVITE_CREATE", payloads.invite(code="ever", max_age=0, created_at=created_at))
     await cache.flush()
-    assert await _lifetime(raw, "invite:live") == pytest.approx(1_200, abs=5)
-    assert await _lifetime(raw, "invite:ever") == pytest.approx(2_592_000, abs=5)
-    assert not await raw.exists("invite:dead")
+    assert await _lifetime(raw, keys.single("invite", "live")) == pytest.approx(1_200, abs=5)
+    assert await _lifetime(raw, keys.single("invite", "ever")) == pytest.approx(2_592_000, abs=5)
+    assert not await raw.exists(keys.single("invite", "dead"))
     assert {invite.code async for invite in cache.iter_invites()} == {"live", "ever"}
 
 
@@ -197,7 +202,7 @@ async def test_payloads_are_stored_with_the_functions_that_were_given(
     feed("MESSAGE_UPDATE", {"id": "6", "content": "two"})
     assert (await cache.get_message(6)).content == "two"
     await cache.flush()
-    assert _unpack(await raw.get("message:6")) == {**message, "content": "two"}
+    assert _unpack(await raw.get(keys.single("message", 6))) == {**message, "content": "two"}
     assert cache.load(cache.dump({"a": []})) == {"a": []}
     guild = samples.whole_guild()
     feed("GUILD_CREATE", guild)
@@ -212,7 +217,7 @@ async def test_bytes_that_cannot_be_read_are_an_error_for_one_and_skipped_among_
     await cache.set_role(7, payloads.role(id="1"))
     await cache.set_role(7, payloads.role(id="2"))
     for data in (b"\x00", b"{}", b"[]", b"null", _pack({"id": "2"})):
-        await raw.hset("{7}:role", "2", data)
+        await raw.hset(keys.in_guild("role", 7), "2", data)
         with pytest.raises(sake.InvalidDataFound, match="role 2") as caught:
             await cache.get_role(2)
         assert caught.value.exception is not None

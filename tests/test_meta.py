@@ -20,9 +20,7 @@ from _support import samples
 _ROLE: typing.Final = next(iter(samples.whole_guild()["roles"]))
 
 
-async def test_the_first_client_that_writes_says_how_things_are_stored(
-    make_cache: typing.Any, raw: typing.Any
-) -> None:
+async def test_the_first_client_that_writes_says_how_things_are_stored(make_cache: typing.Any, raw: typing.Any) -> None:
     cache = await make_cache(database=0)
     assert not await raw.exists("sake:meta")
 

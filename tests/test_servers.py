@@ -16,6 +16,7 @@ from collections import abc as collections
 import pytest
 import pytest_asyncio
 from _support import gateway
+from _support import keys
 from _support import leaks
 from _support import marks
 from _support import own_server
@@ -177,7 +178,7 @@ async def test_a_server_is_reached_by_tcp(scheme: str, binary: str, payloads: te
             await cache.set_user(payloads.user(id="5"))
             assert cache.all_indexes() == {2}
         with contextlib.closing(server.client(db=2)) as client:
-            assert client.exists("user:5")
+            assert client.exists(keys.single("user", 5))
 
 
 @pytest.mark.not_on("extra", reason="it may be anywhere")

@@ -15,6 +15,7 @@ import hikari
 import pytest
 import typing_extensions
 from _support import gateway
+from _support import keys
 from _support import samples
 from _support import servers
 
@@ -216,11 +217,20 @@ def test_a_cache_is_what_it_is_mixed_of() -> None:
     assert samples.make_cache(samples.People).all_indexes() == {
         sake.redis.ResourceIndex.MEMBER,
         sake.redis.ResourceIndex.USER,
+        sake.redis.ResourceIndex.REFERENCE,
     }
     assert hasattr(samples.People, "get_me")
     assert not hasattr(samples.People, "get_role")
     assert samples.People.all_intents() == hikari.Intents.GUILDS | hikari.Intents.GUILD_MEMBERS
-    assert samples.make_cache(samples.Roles).all_indexes() == {sake.redis.ResourceIndex.ROLE}
+    assert samples.make_cache(samples.Roles).all_indexes() == {
+        sake.redis.ResourceIndex.ROLE,
+        sake.redis.ResourceIndex.REFERENCE,
+    }
+    assert samples.make_cache(sake.redis.UserCache).all_indexes() == {sake.redis.ResourceIndex.USER}
+    assert samples.make_cache(sake.redis.InviteCache).all_indexes() == {
+        sake.redis.ResourceIndex.INVITE,
+        sake.redis.ResourceIndex.REFERENCE,
+    }
 
 
 @pytest.mark.parametrize("cls", [samples.Roles, samples.People, sake.redis.RedisCache, sake.redis.ResourceClient])
@@ -248,8 +258,7 @@ async def test_a_mixed_cache_stores_its_kinds_and_no_others(
     feed("MESSAGE_CREATE", payloads.message(guild_id=guild["id"]))
     await cache.flush()
     assert await cache.iter_members().len() == len(guild["members"])
-    names = {key.decode().rpartition("}:")[2].partition(":")[0] for key in await raw.keys()}
-    assert names == {"member", "member-guilds", "member-complete", "user"}
+    assert {keys.use_of(key) for key in await raw.keys()} == {"member", "member-list", "user", "guilds", "meta"}
 
 
 async def test_a_cache_without_users_stores_members_with_theirs(
@@ -259,7 +268,7 @@ async def test_a_cache_without_users_stores_members_with_theirs(
     member = payloads.member()
     await cache.set_member(7, member)
     assert (await cache.get_member(7, int(member["user"]["id"]))).user.username == member["user"]["username"]
-    assert not await raw.exists(f"user:{member['user']['id']}")
+    assert not await raw.exists(keys.single("user", member["user"]["id"]))
 
 
 def test_a_missing_intent_is_a_warning_that_names_the_resource_and_the_intent() -> None:
@@ -339,7 +348,7 @@ async def test_a_rest_client_is_enough_of_an_application(server: servers.Server,
 
 
 def test_every_resource_has_a_database_of_its_own_unless_told_otherwise() -> None:
-    everything = set(sake.redis.ResourceIndex) - {sake.redis.ResourceIndex.REFERENCE}
+    everything = set(sake.redis.ResourceIndex)
     assert samples.make_cache().all_indexes() == everything
     cache = samples.make_cache().with_index_override(sake.redis.ResourceIndex.ROLE, override=5)
     assert cache.all_indexes() == everything - {sake.redis.ResourceIndex.ROLE}
@@ -351,10 +360,10 @@ def test_an_override_is_unset_by_none_and_calls_are_chained() -> None:
     cache = samples.make_cache(samples.Roles)
     assert cache.with_index_override(sake.redis.ResourceIndex.ROLE, override=0) is cache
     assert cache.get_index_override(sake.redis.ResourceIndex.ROLE) == 0
-    assert cache.all_indexes() == {0}
+    assert cache.all_indexes() == {0, sake.redis.ResourceIndex.REFERENCE}
     assert cache.with_index_override(sake.redis.ResourceIndex.ROLE) is cache
     assert cache.get_index_override(sake.redis.ResourceIndex.ROLE) is None
-    assert cache.all_indexes() == {sake.redis.ResourceIndex.ROLE}
+    assert cache.all_indexes() == {sake.redis.ResourceIndex.ROLE, sake.redis.ResourceIndex.REFERENCE}
 
 
 def test_one_database_for_everything_may_have_exceptions() -> None:
@@ -374,25 +383,28 @@ async def test_an_override_set_while_open_is_refused_by_name_and_nothing_changes
 
 
 DATABASES = {
-    0: {"emoji", "emoji-guild", "emoji-guilds"},
+    0: {"emoji"},
     1: {"guild"},
-    2: {"channel", "channel-guild", "channel-guilds"},
-    4: {"member", "member-guilds", "member-complete"},
-    5: {"presence", "presence-guilds"},
-    6: {"role", "role-guild", "role-guilds"},
+    2: {"channel"},
+    4: {"member", "member-list"},
+    5: {"presence"},
+    6: {"role"},
     7: {"user"},
-    8: {"voice_state", "voice_state-channel", "voice_state-guilds"},
-    9: set[str](),
-    11: {"thread", "thread-channel", "thread-guild", "thread-guilds"},
-    12: {"sticker", "sticker-guild", "sticker-guilds"},
+    8: {"voice_state", "voice_state-channel"},
+    9: {"guilds", "guild-of"},
+    11: {"thread", "thread-channel"},
+    12: {"sticker"},
 }
 
 
 async def _names(client: typing.Any) -> set[str]:
-    return {key.decode().rpartition("}:")[2].partition(":")[0] for key in await client.keys()}
+    """Return what the keys in a database are for, but for the one that every database has."""
+    names = {keys.use_of(key) for key in await client.keys()}
+    assert not names or "meta" in names
+    return names - {"meta"}
 
 
-async def test_by_default_every_resource_is_in_its_own_database_with_its_look_up_tables(
+async def test_by_default_every_resource_is_in_its_own_database_and_guilds_are_looked_up_in_one(
     make_cache: typing.Any, feed: gateway.Feed, raw_database: typing.Any, payloads: testing.Payloads
 ) -> None:
     cache = await make_cache()

@@ -18,6 +18,7 @@ import pytest
 import pytest_asyncio
 import tanjun
 from _support import gateway
+from _support import keys
 from _support import own_server
 from _support import servers
 from tanjun import dependencies
@@ -506,7 +507,9 @@ async def test_a_cache_whose_server_is_away_answers_misses_and_logs_it_once_a_mi
 
 
 async def test_unreadable_bytes_are_a_miss(stock: Stock, raw_database: typing.Any) -> None:
-    await raw_database(int(sake.redis.ResourceIndex.ROLE)).hset(f"{{{stock.guild.id}}}:role", stock.guild.id, b"?")
+    await raw_database(int(sake.redis.ResourceIndex.ROLE)).hset(
+        keys.in_guild("role", stock.guild.id), stock.guild.id, b"?"
+    )
     for alias in (Sf[hikari.Role], SfGuild[hikari.Role]):
         with pytest.raises(dependencies.CacheMissError) as caught:
             await get(stock.asked(alias), stock, int(stock.guild.id))

@@ -238,8 +238,11 @@ class Delta:
 
     def left_for_good(self) -> set[str]:
         """Return the ids of the guilds that the bot left and has not come back to."""
-        set_since = {guild for scopes in self.kinds.values() for guild, changes in scopes.items() if changes.has_puts()}
-        return self.left - set_since
+        return self.left - self.guilds()
+
+    def guilds(self) -> set[str]:
+        """Return the ids of the guilds that anything is set of."""
+        return {guild for scopes in self.kinds.values() for guild, changes in scopes.items() if changes.has_puts()}
 
     def take(self, is_taken: collections.Callable[[AnyKind, str, str], bool], /) -> Delta:
         """Move changes into a delta of their own, and return that.
@@ -330,6 +333,7 @@ class Delta:
         for kind in kinds:
             for guild in [guild for guild in self.kinds.get(kind, ()) if guild and departure.covers(guild)]:
                 self.clear(kind, guild, True)
+                self.leave(guild)
 
     def measure(self) -> None:
         """Set `size` anew, which only grows while changes replace each other."""

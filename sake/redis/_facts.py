@@ -82,6 +82,8 @@ class Facts:
             for kind, scopes in delta.kinds.items():
                 if kind.in_guild:
                     guilds |= {guild for guild in scopes.keys() - self._guilds if guild and scopes[guild].has_puts()}
+        # What is written of a guild has to be found when the bot left it.
+        guilds |= set(self._new.values()) - self._guilds
 
         slot_of = self._keys.slot_of
         facts = {e: guild for e, guild in self._new.items() if not is_away(slot_of(self._keys.guild_of(e)))}
@@ -110,13 +112,11 @@ class Facts:
             # A guild's own id may be that of its oldest channel, and is that of the role that everybody has.
             ids.difference_update(delta.facts, *delta.kinds.values())
             ids.update(delta.useless)
-        left: set[str] = set()
-        for delta in deltas:
-            left |= delta.left_for_good()
-        if left:
-            ids |= left
-            ids |= {entity for entity, guild in self._known.items() if guild in left}
-            guilds |= left
+            guilds -= delta.guilds()
+            guilds |= delta.left_for_good()
+        if guilds:
+            ids |= guilds
+            ids |= {entity for known in (self._known, self._new) for entity, guild in known.items() if guild in guilds}
         self._guilds -= guilds
         self.age += bool(ids)
         for entity in ids:

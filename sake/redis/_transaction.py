@@ -150,13 +150,15 @@ class _Command:
 class _Place:
     """What changes in one place, at once."""
 
-    __slots__ = ("_checks", "_commands", "_keys", "_script", "_strings")
+    __slots__ = ("_checks", "_commands", "_keys", "_numbers", "_script", "_strings")
 
     def __init__(self) -> None:
         self._checks: list[Argument] = []
         self._commands: list[_Command] = []
-        self._keys: dict[str | bytes, int] = {}
-        """The keys that the script touches, by the numbers they have there."""
+        self._keys: list[bytes] = []
+        """The keys that the script touches, packed."""
+        self._numbers: dict[str, int] = {}
+        """The numbers that some of them have there."""
         self._script = _Command("")
         self._strings: dict[int, list[bytes]] = {}
         """Entries of strings by their lifetimes."""
@@ -186,8 +188,7 @@ class _Place:
             commands.append(self._set_strings(lifetime, entries, has_msetex=has_msetex))
         if self._script.count:
             script = _Command("removals and lookups", "EVAL", SOURCE, len(self._keys))
-            keys = [bulk(key) if isinstance(key, str) else key for key in self._keys]
-            script.add_packed(keys, len(keys))
+            script.add_packed(self._keys, len(self._keys))
             script.add(*self._checks)
             script.add_packed(self._script.parts, self._script.count)
             commands.append(script)
@@ -196,8 +197,11 @@ class _Place:
         data = b"".join(itertools.chain.from_iterable(command.finish() for command in commands))
         return Packed(slot, data, [command.about for command in commands], len(commands) > 1)
 
-    def _number(self, key: str | bytes, /) -> int:
-        return self._keys.setdefault(key, len(self._keys) + 1)
+    def _number(self, key: str, /) -> int:
+        if key not in self._numbers:
+            self._keys.append(bulk(key))
+            self._numbers[key] = len(self._keys)
+        return self._numbers[key]
 
     def _set_strings(self, lifetime: int, entries: list[bytes], /, *, has_msetex: bool) -> _Command:
         about = "entries with a lifetime" if lifetime else "entries without a lifetime"
@@ -210,9 +214,9 @@ class _Place:
         command = _Command(about, "MSET")
         command.add_packed(entries, 2 * len(entries))
         if lifetime:
-            # One key after the other: a step names the first of them, and how many there are.
-            numbers = [self._number(name_of(entry)) for entry in entries]
-            self._script.add("expire", numbers[0], len(numbers), lifetime)
+            # One key after the other, some perhaps twice: a step names the first of them, and how many there are.
+            self._script.add("expire", len(self._keys) + 1, len(entries), lifetime)
+            self._keys += map(name_of, entries)
         return command
 
 

@@ -40,7 +40,8 @@ OF_GUILDS: typing.Final = (
 )
 OF_CHANNELS: typing.Final = (_kinds.THREADS, _kinds.VOICE_STATES, _kinds.INVITES)
 ABOUT_GUILDS: typing.Final = (_kinds.GUILDS, _kinds.UNAVAILABLE_GUILDS)
-KINDS: typing.Final = (*OF_GUILDS, *ABOUT_GUILDS, _kinds.MESSAGES)
+IN_GUILDS: typing.Final = (*OF_GUILDS, *ABOUT_GUILDS)
+KINDS: typing.Final = (*IN_GUILDS, _kinds.MESSAGES)
 PATCHED: typing.Final = (_kinds.ROLES, _kinds.THREADS, _kinds.MEMBERS, _kinds.GUILDS, _kinds.MESSAGES)
 
 
@@ -49,8 +50,10 @@ class Model:
 
     def __init__(self) -> None:
         self.entries: dict[tuple[Kind, str], dict[str, Entry]] = {}
-        self.registered: dict[Kind, set[str]] = {}
-        """Kind → guilds that may have entities of it, since they had some after everything of theirs was removed."""
+        self.facts: dict[str, str] = {}
+        """Id → guild, of all that was set, and not deleted since."""
+        self.listed: set[str] = set()
+        """Guilds that may be listed: they had something since the bot left them."""
 
     def copy(self) -> Model:
         return copy.deepcopy(self, {id(kind): kind for kind in KINDS})
@@ -69,12 +72,43 @@ class Model:
             if found
         }
 
+    def needed_facts(self) -> dict[str, str]:
+        """Return the guilds of those ids that somebody may look for: of what is stored, and of the channels it is in."""
+        found: dict[str, str] = {}
+        for (kind, guild), payloads in self.payloads().items():
+            if kind.owned:
+                found |= dict.fromkeys(payloads, guild)
+            if kind.channel_of is not None and guild:
+                places = map(kind.channel_of, payloads.values())
+                found |= {place: guild for place in places if place is not None}
+        return found
+
+    def possible_facts(self) -> dict[str, str]:
+        """Return the guilds of those ids of which they may be known: nothing is of a guild that was left for good."""
+        return {entity: guild for entity, guild in self.facts.items() if guild in self.listed}
+
     def set(self, kind: Kind, guild: str, entity: str, payload: Payload, lifetime: int | None = None, /) -> None:
         self.of(kind, guild)[entity] = (payload, lifetime)
-        if kind.in_guild and guild:
-            self.registered.setdefault(kind, set()).add(guild)
+        self.learn(kind, guild, entity, payload)
+
+    def learn(self, kind: Kind, guild: str, entity: str, payload: Payload | None, /) -> None:
+        if not guild:
+            return
+
+        self.listed.add(guild)
+        if kind.owned:
+            self.facts[entity] = guild
+        place = None if kind.channel_of is None or payload is None else kind.channel_of(payload)
+        if place is not None:
+            self.facts[place] = guild
+
+    def drop(self, kind: Kind, guild: str, entity: str, /) -> None:
+        self.of(kind, guild).pop(entity, None)
+        if kind.owned:
+            self.facts.pop(entity, None)
 
     def patch(self, kind: Kind, guild: str, entity: str, over: Payload, otherwise: Payload | None, /) -> None:
+        self.learn(kind, guild, entity, otherwise)
         before = self.of(kind, guild).get(entity)
         if before is not None:
             self.of(kind, guild)[entity] = ({**before[0], **over}, before[1])
@@ -83,7 +117,11 @@ class Model:
 
     def clear(self, kind: Kind, guild: str, /) -> None:
         self.of(kind, guild).clear()
-        self.registered.get(kind, set()).discard(guild)
+
+    def leave(self, guild: str, /) -> None:
+        for kind in IN_GUILDS:
+            self.clear(kind, guild)
+        self.listed.discard(guild)
 
     def clear_channel(self, kind: Kind, guild: str, channel: str, /) -> None:
         assert kind.channel_of is not None
@@ -92,14 +130,8 @@ class Model:
             del found[entity]
 
     def depart(self, departure: _delta.Departure, /) -> None:
-        for kind in KINDS:
-            for guild in GUILDS:
-                if not departure.covers(guild):
-                    continue
-                if kind.in_guild:
-                    self.clear(kind, guild)
-                elif kind.keyed_by_guild:
-                    self.of(kind, "").pop(guild, None)
+        for guild in filter(departure.covers, GUILDS):
+            self.leave(guild)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,13 +163,11 @@ class Put(Change):
 
 @dataclasses.dataclass(frozen=True)
 class Mark(Change):
-    entity: str
-
     def happen(self, model: Model) -> None:
-        model.set(self.kind, self.guild, self.entity, {})
+        model.set(self.kind, self.guild, self.guild, {})
 
     def describe(self, draft: _draft.Draft) -> None:
-        draft.mark(self.kind, self.entity)
+        draft.mark(self.kind, self.guild)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +175,7 @@ class Drop(Change):
     entity: str
 
     def happen(self, model: Model) -> None:
-        model.of(self.kind, self.guild).pop(self.entity, None)
+        model.drop(self.kind, self.guild, self.entity)
 
     def describe(self, draft: _draft.Draft) -> None:
         draft.drop(self.kind, self.guild, self.entity)
@@ -198,17 +228,14 @@ class ClearChannel(Change):
 
 
 @dataclasses.dataclass(frozen=True)
-class Forget(Change):
+class Leave(Change):
     """The bot left a guild."""
 
     def happen(self, model: Model) -> None:
-        if self.kind.in_guild:
-            model.clear(self.kind, self.guild)
-        else:
-            model.of(self.kind, "").pop(self.guild, None)
+        model.leave(self.guild)
 
     def describe(self, draft: _draft.Draft) -> None:
-        draft.forget_guild(self.kind, self.guild)
+        draft.leave(KINDS, self.guild)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,7 +270,7 @@ def _apply_entry(
     model: Model, kind: Kind, guild: str, entity: str, entry: _changes.Entry, lifetime: int | None, /
 ) -> None:
     if entry is None:
-        model.of(kind, guild).pop(entity, None)
+        model.drop(kind, guild, entity)
     elif isinstance(entry, bytes):
         model.set(kind, guild, entity, read(_wire.data_of(entry)), lifetime)
     elif entry.base is _changes.UNKNOWN:
@@ -310,18 +337,17 @@ def describe(changes: collections.Iterable[Change], /) -> list[_delta.Delta]:
 
 def entities_of(kind: Kind, guild: str, /) -> tuple[str, ...]:
     """Return the ids that entities of a kind may have: an id is never in two guilds where it is found by itself."""
-    if kind.keyed_by_guild:
-        return GUILDS
+    if kind.one_per_guild:
+        return (guild,)
     if kind.owned or kind is _kinds.INVITES:
-        return tuple(f"{GUILDS.index(guild) + 1}{number}" for number in range(4))
+        return tuple(f"{IN_GUILDS.index(kind) + 1}{GUILDS.index(guild) + 1}{number}" for number in range(4))
 
     return ("100", "101", "102", "103")
 
 
 def scopes() -> list[tuple[Kind, str]]:
-    """Return every kind in every guild, and with "" the kinds that have no guilds."""
-    found = [(kind, guild) for kind in OF_GUILDS for guild in GUILDS]
-    return found + [(kind, "") for kind in (*ABOUT_GUILDS, _kinds.MESSAGES)]
+    """Return every kind in every guild, and with "" the kind that has no guilds."""
+    return [*((kind, guild) for kind in IN_GUILDS for guild in GUILDS), (_kinds.MESSAGES, "")]
 
 
 _FIELDS: typing.Final = strategies.dictionaries(
@@ -349,7 +375,7 @@ def _payloads(draw: strategies.DrawFn, kind: Kind, guild: str, entity: str) -> P
 def _sets(draw: strategies.DrawFn, kind: Kind, guild: str) -> Change:
     entity = draw(strategies.sampled_from(entities_of(kind, guild)))
     if kind is _kinds.UNAVAILABLE_GUILDS:
-        return Mark(kind, guild, entity)
+        return Mark(kind, guild)
 
     lifetime = None if kind.lifetime is None else draw(_LIFETIMES)
     return Put(kind, guild, entity, draw(_payloads(kind, guild, entity)), lifetime)
@@ -391,14 +417,11 @@ def changes(draw: strategies.DrawFn, among: list[tuple[Kind, str]], *, departure
     if kind in PATCHED:
         options += [_lays(kind, guild)] * 2
     if kind.in_guild:
-        options += [strategies.just(Clear(kind, guild)), strategies.just(Forget(kind, guild))]
-    if kind.in_guild and kind is not _kinds.INVITES:
+        options += [strategies.just(Clear(kind, guild)), strategies.just(Leave(kind, guild))]
+    if kind in OF_GUILDS and kind is not _kinds.INVITES:
         options.append(_replaces(kind, guild))
     if kind in OF_CHANNELS:
         options.append(strategies.sampled_from(CHANNELS[guild]).map(lambda drawn: ClearChannel(kind, guild, drawn)))
-    if kind in ABOUT_GUILDS:
-        options.append(strategies.just(Clear(kind, guild)))
-        options.append(strategies.sampled_from(GUILDS).map(lambda drawn: Forget(kind, drawn)))
 
     return draw(strategies.one_of(options))
 

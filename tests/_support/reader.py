@@ -19,6 +19,7 @@ import redis.asyncio
 
 import sake.redis
 from _support import gateway
+from _support import keys
 
 _DATABASE: typing.Final = 0
 
@@ -50,7 +51,7 @@ class Reader:
         pipeline = self.raw.pipeline(transaction=True)
         pipeline.hget("guild", str(guild))
         for kind in ("role", "channel", "member"):
-            pipeline.hvals(f"{{{guild}}}:{kind}")
+            pipeline.hvals(keys.in_guild(kind, guild))
         record, *children = await pipeline.execute()
         names = [[orjson.loads(data).get("name") or orjson.loads(data)["nick"] for data in found] for found in children]
         name = orjson.loads(record)["name"]

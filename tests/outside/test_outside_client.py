@@ -20,6 +20,7 @@ from collections import abc as collections
 import hikari
 import pytest
 from _support import gateway
+from _support import keys
 from _support import own_server
 from _support import samples
 from _support import servers
@@ -138,7 +139,7 @@ async def test_a_close_that_is_cancelled_at_any_moment_leaves_nothing_uncounted(
         assert not cache.is_alive
     await cache.close()
     with contextlib.closing(own.client()) as client:
-        stored = client.hlen(f"{{{samples.GUILD}}}:member")
+        stored = client.hlen(keys.in_guild("member", samples.GUILD))
     assert stored * 2 + cache.statistics.dropped >= 200
     await feed.settle()
     assert asyncio.all_tasks() <= tasks
@@ -176,7 +177,7 @@ async def test_a_close_that_is_cancelled_lets_the_other_go_on_writing(
             await first
     assert cache.statistics.dropped == 0
     with contextlib.closing(own.client()) as client:
-        assert client.hlen(f"{{{samples.GUILD}}}:member") == 100
+        assert client.hlen(keys.in_guild("member", samples.GUILD)) == 100
 
 
 CALLS: dict[str, collections.Callable[[typing.Any], collections.Awaitable[object]]] = {
@@ -336,7 +337,7 @@ def test_a_program_that_is_interrupted_writes_what_is_left(own: own_server.OwnSe
     assert "KeyboardInterrupt" in err
     assert "never" not in err
     with contextlib.closing(own.client()) as client:
-        assert client.hlen(f"{{{samples.GUILD}}}:member") == 100
+        assert client.hlen(keys.in_guild("member", samples.GUILD)) == 100
 
 
 def test_a_program_that_is_interrupted_twice_ends_at_once_and_tells_what_is_lost(own: own_server.OwnServer) -> None:
@@ -401,7 +402,7 @@ def test_a_program_that_ends_and_cancels_all_its_tasks_writes_what_is_left(
     assert cache.statistics.dropped == 0
     assert caplog.records == []
     with contextlib.closing(own.client()) as client:
-        assert client.hlen(f"{{{samples.GUILD}}}:member") == 100
+        assert client.hlen(keys.in_guild("member", samples.GUILD)) == 100
 
 
 # Opening and closing against each other

@@ -14,18 +14,23 @@ import typing
 from collections import abc as collections
 
 import hikari
+import orjson
 import pytest
 import redis
 from _support import gateway
+from _support import keys
 from _support import own_server
 from _support import samples
 
 import sake
 import sake.redis
 from sake import testing
+from sake.redis import _codec
 from sake.redis import _connections
 from sake.redis import _keys
 from sake.redis import _rights
+from sake.redis import _setup
+from sake.redis import _statistics
 from sake.redis import _wire
 
 _DOCUMENTED = pathlib.Path(__file__).parents[2] / "docs" / "guides" / "operating.md"
@@ -153,9 +158,23 @@ def _documented_commands() -> set[str]:
 
 
 def test_every_documented_command_is_asked_for_when_a_cache_opens() -> None:
-    kinds = sake.redis.RedisCache("embedded://", gateway.make_bot())._all_kinds()
-    asked = {name.partition(" ")[0] for name, _ in _rights.probes(_keys.Keys("x"), kinds, writes=True)} - {""}
+    cache = sake.redis.RedisCache("embedded://", gateway.make_bot(), database=0)
+    asked = {name.partition(" ")[0] for name, _ in _rights.probes(_setup_of(cache), 0, writes=True)} - {""}
     assert asked | {"EXEC", "MSETEX", "PING", "SELECT"} == _documented_commands()
+
+
+def _setup_of(cache: sake.redis.ResourceClient) -> _setup.Setup:
+    return _setup.Setup(
+        backlog_limit=1,
+        codec=_codec.Codec(),
+        keys=_keys.Keys(),
+        layout=dict.fromkeys(cache._all_kinds(), 0),
+        lifetimes={},
+        packer=_wire.Packer(_keys.Keys(), orjson.dumps),
+        read_timeout=1.0,
+        reference=0,
+        statistics=_statistics.Statistics(),
+    )
 
 
 async def _open(cache: sake.redis.RedisCache) -> None:
@@ -171,7 +190,7 @@ async def _open(cache: sake.redis.RedisCache) -> None:
         (["-exec"], "EXEC"),
         (["-eval"], "EVAL"),
         (["-scan", "-hscan"], "HSCAN"),
-        (["resetkeys", "~bot:*guild*"], "bot:role-"),
+        (["resetkeys", "~bot:*guild*"], "bot:{0}:role"),
     ],
 )
 async def test_a_right_that_is_missing_is_said_when_the_cache_opens(
@@ -199,8 +218,8 @@ async def test_a_server_that_would_do_what_it_is_only_asked_for_is_not_asked() -
                 channel.sendall(b"+PONG\r\n+OK\r\n-ERR wrong number of arguments\r\n*0\r\n")
 
     async with _database(serve, 2) as database:
-        kinds = sake.redis.RoleCache("embedded://", gateway.make_bot())._all_kinds()
-        await database.check(_rights.probes(_keys.Keys(), kinds, writes=True))
+        setup = _setup_of(sake.redis.RoleCache("embedded://", gateway.make_bot()))
+        await database.check(_rights.probes(setup, 0, writes=True))
     assert b"role" not in received
 
 
@@ -226,7 +245,7 @@ async def test_a_command_that_the_server_has_but_does_not_allow_is_not_needed(
         async with sake.redis.RedisCache(own.url, bot, bot.event_manager, database=0) as cache:
             await cache.set_user(payloads.user(id="5"))
             assert cache.statistics.failures == cache.statistics.skipped == 0
-            assert client.pttl("user:5") > 0
+            assert client.pttl(keys.single("user", 5)) > 0
 
 
 @pytest.mark.parametrize("options", [{"database": 0}, {}], ids=["one database", "many databases"])
@@ -278,12 +297,12 @@ async def test_what_a_key_is_called_does_not_make_its_error_temporary(
     own: own_server.OwnServer, bot: hikari.GatewayBot, feed: gateway.Feed, namespace: str
 ) -> None:
     with contextlib.closing(own.client()) as client:
-        client.set(f"{namespace}:role-guilds", "foreign")
+        client.set(keys.in_guild("role", 1, namespace), "foreign")
         async with sake.redis.RedisCache(own.url, bot, bot.event_manager, database=0, namespace=namespace) as cache:
             feed("GUILD_ROLE_CREATE", {"guild_id": "1", "role": testing.Payloads().role(id="2")})
             feed("GUILD_MEMBER_ADD", samples.member(3, "stored"))
             await own_server.eventually(lambda: cache.statistics.skipped > 0)
-            await own_server.eventually(lambda: client.hexists(f"{namespace}:{{{samples.GUILD}}}:member", "3"))
+            await own_server.eventually(lambda: client.hexists(keys.in_guild("member", samples.GUILD, namespace), "3"))
             assert not cache.statistics.is_away
 
 

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 import redis.asyncio
 from _support import gateway
+from _support import keys
 from _support import leaks
 from _support import own_server
 from _support import samples
@@ -544,7 +545,7 @@ async def test_a_stale_guild_is_stale_until_it_is_received_again(
     assert await cache.get_stale_guild_ids() == set()
     assert not await cache.is_guild_stale(GUILD)
     await cache.flush()
-    await raw.sadd("guild-stale", samples.GUILD)
+    await raw.hset(keys.in_guild("guild-stale", samples.GUILD), samples.GUILD, "")
     assert await cache.get_stale_guild_ids() == {GUILD}
     assert await cache.is_guild_stale(GUILD)
     assert not await cache.is_guild_stale(404)
@@ -562,7 +563,9 @@ async def test_a_guild_that_is_left_is_not_stale_any_more(
     make_cache: typing.Any, feed: gateway.Feed, raw: redis.asyncio.Redis
 ) -> None:
     cache = await make_cache(sake.redis.GuildCache, database=0)
-    await raw.sadd("guild-stale", samples.GUILD, samples.OTHER_GUILD)
+    for guild in (samples.GUILD, samples.OTHER_GUILD):
+        await raw.sadd(keys.guilds(), guild)
+        await raw.hset(keys.in_guild("guild-stale", guild), guild, "")
     feed("GUILD_DELETE", {"id": samples.GUILD})
     await feed.settle()
     assert await cache.get_stale_guild_ids() == {int(samples.OTHER_GUILD)}
@@ -663,7 +666,7 @@ async def test_what_cannot_be_the_code_of_an_invite_names_no_key(
     make_cache: typing.Any, raw: redis.asyncio.Redis, payloads: testing.Payloads, code: typing.Any
 ) -> None:
     cache = await make_cache(sake.redis.InviteCache, database=0)
-    await raw.set("invite:x:abc", "of another bot")
+    await raw.set(keys.single("invite", "x:abc"), "of another bot")
     for work in (
         cache.get_invite(code),
         cache.get_invites([code]),
@@ -672,8 +675,8 @@ async def test_what_cannot_be_the_code_of_an_invite_names_no_key(
     ):
         with pytest.raises(ValueError, match="code"):
             await work
-    assert await raw.keys("*") == [b"invite:x:abc"]
-    assert await raw.get("invite:x:abc") == b"of another bot"
+    assert await raw.keys("*") == [keys.single("invite", "x:abc").encode()]
+    assert await raw.get(keys.single("invite", "x:abc")) == b"of another bot"
 
 
 @pytest.mark.parametrize("stored", [b"\x00not json", b"[]", b"5", b'{"guild_id": "x"}', b'{"guild": [1]}'])
@@ -681,9 +684,9 @@ async def test_an_invite_that_cannot_be_read_can_be_deleted(
     make_cache: typing.Any, raw: redis.asyncio.Redis, stored: bytes
 ) -> None:
     cache = await make_cache(sake.redis.InviteCache, database=0)
-    await raw.set("invite:abc", stored)
+    await raw.set(keys.single("invite", "abc"), stored)
     await cache.delete_invite("abc")
-    assert await raw.exists("invite:abc") == 0
+    assert await raw.exists(keys.single("invite", "abc")) == 0
 
 
 # Threads
@@ -903,9 +906,15 @@ async def test_an_event_of_what_cannot_be_a_guild_writes_no_key_of_it(
     await feed.settle()
     await cache.flush()
     assert len(await cache.get_roles([5, 6])) == 2
-    keys = {key.decode().partition(":")[0] for key in await raw.keys("*")}
-    assert keys - {"user", "invite"} == {f"{{{samples.GUILD}}}", "role-guild", "role-guilds"}
-    assert await raw.smembers("role-guilds") == {samples.GUILD.encode()}
+    stored = [key.decode() for key in await raw.keys("*")]
+    assert {key for key in stored if keys.use_of(key) not in {"user", "invite"}} == {
+        keys.in_guild("role", samples.GUILD),
+        keys.guild_of(5),
+        keys.guilds(),
+        keys.meta(),
+    }
+    assert await raw.smembers(keys.guilds()) == {samples.GUILD.encode()}
+    assert await raw.hgetall(keys.guild_of(5)) == {id_: samples.GUILD.encode() for id_ in (b"5", b"6")}
 
 
 WITH_ID = {"GUILD_CREATE", "GUILD_DELETE", "GUILD_UPDATE"}
@@ -952,7 +961,7 @@ async def test_an_update_with_a_lifetime_undoes_no_edit_that_came_meanwhile(
         await cache.flush()
         stored = await cache.get_message(100 + moment)
         assert (stored.content, stored.is_pinned) == ("after", True), moment
-        assert 990_000 < await raw.pttl(f"message:{key}") <= 1_000_000
+        assert 990_000 < await raw.pttl(keys.single("message", key)) <= 1_000_000
 
 
 @pytest.mark.parametrize("expire", [None, 60])
@@ -961,10 +970,10 @@ async def test_an_update_by_hand_of_what_cannot_be_read_says_so(
 ) -> None:
     cache = await make_cache(sake.redis.MessageCache, database=0)
     for stored in (b"\x00not json", b"[]"):
-        await raw.set("message:8", stored)
+        await raw.set(keys.single("message", 8), stored)
         with pytest.raises(sake.InvalidDataFound):
             await cache.update_message({"id": "8", "content": "x"}, expire_time=expire)
-        assert await raw.get("message:8") == stored
+        assert await raw.get(keys.single("message", 8)) == stored
 
 
 async def test_a_user_who_is_seen_again_is_kept_anew_wherever_they_are_seen(
@@ -981,7 +990,7 @@ async def test_a_user_who_is_seen_again_is_kept_anew_wherever_they_are_seen(
         feed(event, payload)
         await feed.settle()
         await cache.flush()
-        assert 990_000 < await raw.pttl("user:5") <= 1_000_000, event
+        assert 990_000 < await raw.pttl(keys.single("user", 5)) <= 1_000_000, event
 
 
 async def test_guilds_that_an_outage_cost_changes_are_told_and_their_members_asked_for_again(

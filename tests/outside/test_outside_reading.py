@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 import redis.asyncio
 from _support import gateway
+from _support import keys
 from _support import leaks
 from _support import own_server
 from _support import samples
@@ -287,7 +288,7 @@ async def test_many_reads_in_an_outage_leave_no_exception_behind(
 
     async def lose(database: typing.Any, commands: typing.Any, replies: int, /, **options: typing.Any) -> typing.Any:
         answers = await exchange(database, commands, replies, **options)
-        if b"role-guild" in b"".join(commands):
+        if b"guild-of" in commands:
             own.kill()
         return answers
 
@@ -536,23 +537,22 @@ async def test_foreign_bytes_in_lookup_tables_never_escape_as_other_errors(
     for kind in _TABLES:
         for entity in (b"1", data):
             for field in (data, b"1"):
-                await raw.hset(f"{kind}-guild", entity, field)
-                await raw.hset(f"{kind}-channel:1", entity, field)
-                await raw.hset(f"{{1}}:{kind}", entity, data)
-            await raw.sadd(f"{kind}-guilds", entity)
-    for kind in ("guild", "me"):
-        await raw.hset(kind, mapping={b"1": data, data or b"x": b"1"})
-    for kind in ("guild-unavailable", "member-complete"):
-        await raw.sadd(kind, data, b"1")
-    for kind in ("invite", "user", "message", "dm_channel", "dm_channel-user"):
-        await raw.set(f"{kind}:1", data)
-        await raw.set(f"{kind}:".encode() + data[:50], data)
+                await raw.hset(keys.guild_of(1), entity, field)
+                await raw.hset(keys.channels(kind, 1), entity, field)
+                await raw.hset(keys.in_guild(kind, 1), entity, data)
+    await raw.sadd(keys.guilds(), data, b"1")
+    for kind in ("guild", "guild-unavailable", "guild-stale", "member-list"):
+        await raw.hset(keys.in_guild(kind, 1), mapping={b"1": data, data or b"x": b"1"})
+    for kind in ("me", "invite", "user", "message", "dm_channel", "dm_channel-user"):
+        await raw.set(keys.single(kind, 1), data)
+        await raw.set(keys.single(kind, "").encode() + data[:50], data)
+    await raw.set(keys.single("me", "me"), data)
     assert await _read_everything(cache) > 50
 
 
 async def test_keys_of_another_type_are_told_with_their_cause(make_cache: typing.Any, raw: redis.asyncio.Redis) -> None:
     cache = await make_cache(database=0)
-    for key in ("role-guild", "role-guilds", "{1}:role", "voice_state-channel:1", "guild"):
+    for key in (keys.guilds(), keys.guild_of(1), *(keys.in_guild(kind, 1) for kind in ("role", "guild"))):
         await raw.set(key, "foreign")
     for call in (
         lambda: cache.get_role(1),
@@ -576,11 +576,11 @@ async def test_an_invite_that_cannot_be_read_can_be_deleted(
     make_cache: typing.Any, raw: redis.asyncio.Redis, data: bytes
 ) -> None:
     cache = await make_cache(database=0)
-    await raw.set("invite:abc", data)
+    await raw.set(keys.single("invite", "abc"), data)
     with pytest.raises(sake.InvalidDataFound):
         await cache.get_invite("abc")
     await cache.delete_invite("abc")
-    assert not await raw.exists("invite:abc")
+    assert not await raw.exists(keys.single("invite", "abc"))
     await cache.delete_invite("abc")
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import itertools
 import typing
 import warnings
 
 import hikari
 import pytest
+import redis.asyncio
 from _support import gateway
 from _support import own_server
 from _support import samples
@@ -19,8 +19,6 @@ from _support import servers
 import sake
 import sake.redis
 from sake import testing
-from sake.redis import _keys
-from sake.redis import _kinds
 
 # The application
 
@@ -83,30 +81,31 @@ def test_a_window_that_is_no_whole_number_is_refused_by_name(window_size: typing
 # Namespaces
 
 
-def _beginnings() -> set[str]:
-    """Return what stands before the first colon of every key that a cache without a namespace may write."""
-    kinds = [kind for kind in vars(_kinds).values() if isinstance(kind, _kinds.Kind)]
-    assert len(kinds) > 15
-    keys, names = _keys.Keys(), [kind.name for kind in kinds]
-    made = itertools.chain.from_iterable(
-        (
-            *(keys.in_guild(name, "1"), keys.channels_in_guild(name, "1"), keys.in_channel(name, "1")),
-            *(keys.owners(name), keys.guilds(name), keys.single(name, "1"), keys.whole(name)),
-        )
-        for name in names
-    )
-    return {key.partition(":")[0] for key in made if ":" in key and not key.startswith("{")}
+_LIKE_KEYS: typing.Final = ("user", "invite", "guilds", "guild-of", "meta", "sake", "1", "guild.7", "x" * 64)
 
 
-@pytest.mark.parametrize("namespace", sorted(_beginnings()))
-def test_a_namespace_with_which_keys_of_others_begin_is_refused_and_told_why(namespace: str) -> None:
-    with pytest.raises(ValueError, match=f"namespace.*{namespace}:"):
-        samples.make_cache(namespace=namespace)
-
-
-@pytest.mark.parametrize("namespace", ["users", "my-user", "Invite", "role-bot", "sake", "1", "guild.7", "x" * 64])
-def test_a_namespace_that_only_looks_like_that_is_fine(namespace: str) -> None:
+@pytest.mark.parametrize("namespace", _LIKE_KEYS)
+def test_a_namespace_may_be_called_like_anything_that_is_stored(namespace: str) -> None:
     assert samples.make_cache(namespace=namespace)
+
+
+async def test_every_key_begins_with_the_namespace_and_without_one_with_that_of_sake(
+    make_cache: typing.Any, feed: gateway.Feed, raw: redis.asyncio.Redis
+) -> None:
+    caches = [await make_cache(database=0, **options) for options in ({}, {"namespace": "user"})]
+    feed("GUILD_CREATE", samples.whole_guild())
+    for cache in caches:
+        await cache.flush()
+    stored = [key.decode() async for key in raw.scan_iter()]
+    ours = {key for key in stored if key.startswith("sake:")}
+    theirs = {key for key in stored if key.startswith("user:")}
+    assert ours | theirs == set(stored)
+    assert {key.removeprefix("sake:") for key in ours} == {key.removeprefix("user:") for key in theirs}
+
+
+def test_no_namespace_at_all_is_refused() -> None:
+    with pytest.raises(ValueError, match="namespace"):
+        samples.make_cache(namespace=None)
 
 
 @pytest.mark.parametrize("length", [65, 100_000])

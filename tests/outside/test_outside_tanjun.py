@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 import tanjun
 from _support import gateway
+from _support import keys
 from _support import marks
 from _support import own_server
 from _support import servers
@@ -182,7 +183,8 @@ async def test_the_roles_of_a_guild_of_which_changes_were_lost_are_left_to_rest(
 async def lose_changes_of(guild_id: int, cache: sake.RedisCache, raw_database: typing.Any) -> None:
     # The mark is made by hand, so it must not come before what says that the guild has arrived.
     await cache.flush()
-    await raw_database(int(sake.redis.ResourceIndex.GUILD)).sadd("guild-stale", guild_id)
+    mark = keys.in_guild("guild-stale", guild_id)
+    await raw_database(int(sake.redis.ResourceIndex.GUILD)).hset(mark, str(guild_id), "")
     assert await cache.is_guild_stale(guild_id)
 
 

@@ -19,6 +19,7 @@ import pytest
 import redis
 import redis.asyncio
 from _support import gateway
+from _support import keys
 from _support import own_server
 from _support import samples
 from _support import servers
@@ -162,9 +163,7 @@ async def test_a_foreign_guild_id_of_any_length_costs_no_shard_what_it_says(
 ) -> None:
     await make_cache(database=0)
     reader = await make_cache(database=0, fed=False)
-    for table in ("role-guilds", "guild-unavailable", "member-complete"):
-        await raw.sadd(table, "9" * 5_000, "\N{ARABIC-INDIC DIGIT ONE}")
-    await raw.hset("guild", "9" * 5_000, "{}")
+    await raw.sadd(keys.guilds(), "9" * 5_000, "\N{ARABIC-INDIC DIGIT ONE}")
     feed("READY", testing.World(guilds=1, members=2).ready())
     feed("GUILD_ROLE_CREATE", _role())
     await _appears(lambda: reader.get_role(5))
@@ -225,7 +224,12 @@ async def test_an_event_that_fails_half_way_leaves_nothing(
     await asyncio.sleep(0)
     reader = await make_cache(database=0, fed=False)
     await _appears(lambda: reader.get_role(5))
-    assert {key.decode() async for key in raw.scan_iter()} == {f"{{{samples.GUILD}}}:role", "role-guild", "role-guilds"}
+    assert {key.decode() async for key in raw.scan_iter()} == {
+        keys.in_guild("role", samples.GUILD),
+        keys.guild_of(5),
+        keys.guilds(),
+        keys.meta(),
+    }
 
 
 # Two processes
@@ -339,10 +343,10 @@ async def test_lifetimes_count_from_the_event_also_in_an_outage(
                 await get()
         own.start()
         with contextlib.closing(own.client()) as client:
-            await own_server.eventually(lambda: client.exists(f"message:{lasting['id']}"))
-            assert not client.exists(f"message:{message['id']}")
-            assert not client.exists("user:7")
-            assert 590_000 < client.pttl(f"message:{lasting['id']}") < 599_500
+            await own_server.eventually(lambda: client.exists(keys.single("message", lasting["id"])))
+            assert not client.exists(keys.single("message", message["id"]))
+            assert not client.exists(keys.single("user", 7))
+            assert 590_000 < client.pttl(keys.single("message", lasting["id"])) < 599_500
 
 
 # A server that is full, and one that is away
@@ -362,8 +366,8 @@ async def test_a_server_that_is_full_of_a_guild_lets_go_of_it(
                 feed("GUILD_MEMBER_ADD", samples.member(number, "x" * 30))
                 if number == 150:
                     feed("GUILD_DELETE", {"id": guild["id"]})
-            await own_server.eventually(lambda: client.hlen(f"{{{samples.GUILD}}}:member") == 300)
-            assert not client.exists(f"{{{guild['id']}}}:member")
+            await own_server.eventually(lambda: client.hlen(keys.in_guild("member", samples.GUILD)) == 300)
+            assert not client.exists(keys.in_guild("member", guild["id"]))
 
 
 async def test_a_server_that_is_full_lets_go_of_what_is_removed_long_after_it_was_full(
