@@ -57,9 +57,10 @@ class BatchWriter:
         What the server is known to have of guilds.
     """
 
-    __slots__ = ("_connections", "_facts", "_prepared", "_setup", "_token")
+    __slots__ = ("_age", "_connections", "_facts", "_prepared", "_setup", "_token")
 
     def __init__(self, connections: Connections, setup: Setup, facts: Facts, /) -> None:
+        self._age = 0
         self._connections = connections
         self._facts = facts
         self._prepared: tuple[list[Delta], dict[int, _Course]] | None = None
@@ -109,6 +110,8 @@ class BatchWriter:
                     _LOGGER.debug("What follows cannot be prepared ahead: %s", exc, exc_info=exc)
 
             _check_results(await sending)
+            if self._age != self._connections.age:
+                await self._write_facts(deltas)
         finally:
             if sending.cancel():
                 with contextlib.suppress(asyncio.CancelledError):
@@ -171,6 +174,10 @@ class BatchWriter:
         delta.departures.clear()
 
     async def _write_facts(self, deltas: list[Delta], /) -> None:
+        if self._age != self._connections.age:
+            # It may be another server, or one that was started again and has nothing.
+            self._age = self._connections.age
+            self._facts.forget()
         packed, written = self._facts.write(deltas, self._is_away)
         if packed:
             database = self._connections.database(self._setup.reference)

@@ -179,6 +179,11 @@ class Connections:
         if password is not None:
             self._options["password"] = password
 
+    @property
+    def age(self) -> int:
+        """Is another number after a connection was made."""
+        return 0 if self._meta is None else self._meta.greetings
+
     def database(self, index: int, /) -> Server:
         """Return a database by number. No connection is made before it is used.
 

@@ -266,6 +266,7 @@ class Database:
     async def _greet(self, connection: Connection, patience: Patience, /) -> None:
         # Another server may answer by now, or the same one with other data.
         if self._meta is not None:
+            self._meta.greetings += 1
             await _send(connection, self._meta.greeting, patience)
             stored = await _read(connection)
             self._is_founded = self._is_founded and stored is not None

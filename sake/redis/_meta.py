@@ -34,7 +34,7 @@ class Meta:
         Encodes values.
     """
 
-    __slots__ = ("_value", "founding", "greeting", "slot")
+    __slots__ = ("_value", "founding", "greeting", "greetings", "slot")
 
     def __init__(self, keys: Keys, codec: Codec, /) -> None:
         self._value: typing.Final = orjson.dumps({"layout": LAYOUT, "values": _format_of(codec)})
@@ -42,6 +42,8 @@ class Meta:
         """Asks what it says: one reply."""
         self.founding: typing.Final = _wire.pack("SET", keys.meta(), self._value, "NX") + self.greeting
         """Says it where nothing is said yet, and asks: two replies."""
+        self.greetings: int = 0
+        """How many connections were made: after another one, a server may answer that has forgotten what was known."""
         self.slot: typing.Final = keys.slot_of(keys.meta())
         """Where it is said."""
 
