@@ -118,7 +118,7 @@ class Draft:
         if entries or (alone and not payloads):
             self.steps.append((Delta.put_all, (kind, guild, entries, channels, alone, self._is_event)))
             if alone:
-                self._mark_list(kind, guild)
+                self.mark_list(kind, guild)
         return len(entries)
 
     def replace(self, kind: AnyKind, guild: str, payloads: _Payloads, /) -> int:
@@ -197,7 +197,7 @@ class Draft:
         self.steps.append((Delta.drop, (kind, guild, entity, self._is_event)))
         if not self._is_event:
             # It may exist all the same.
-            self._mark_list(kind, guild)
+            self.mark_list(kind, guild)
 
     def mark(self, kind: AnyKind, guild: str, /) -> None:
         """Say that something is true of a guild; `unmark` takes it back.
@@ -232,7 +232,7 @@ class Draft:
         self._check_guild(kind, guild)
         self.steps.append((Delta.clear, (kind, guild, self._is_event)))
         if not self._is_event:
-            self._mark_list(kind, guild)
+            self.mark_list(kind, guild)
 
     def clear_channel(self, kind: AnyKind, guild: str, channel: str, /) -> None:
         """Delete all entities of a kind that are in one channel of a guild.
@@ -284,8 +284,8 @@ class Draft:
             if kind in LISTS:
                 self.unmark(LISTS[kind], guild)
 
-    def _mark_list(self, kind: AnyKind, guild: str, /) -> None:
-        """Say whether all of a kind in a guild is stored, and who says so."""
+    def mark_list(self, kind: AnyKind, guild: str, /) -> None:
+        """Say whether all of a kind in a guild is stored from now on, and who says so."""
         if kind not in LISTS:
             return
 

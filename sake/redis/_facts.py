@@ -78,6 +78,8 @@ class Facts:
         """
         guilds: set[str] = set()
         for delta in deltas:
+            # Now, since what is large is forgotten piece by piece as it is written.
+            delta.left = delta.left_for_good()
             self._new |= {entity: guild for entity, guild in delta.facts.items() if self._known.get(entity) != guild}
             for kind, scopes in delta.kinds.items():
                 if kind.in_guild:
@@ -110,10 +112,10 @@ class Facts:
         ids |= set(filter(_ids.is_snowflake, gone))
         for delta in deltas:
             # A guild's own id may be that of its oldest channel, and is that of the role that everybody has.
-            ids.difference_update(delta.facts, *delta.kinds.values())
+            ids.difference_update(delta.facts, delta.facts.values(), *delta.kinds.values())
             ids.update(delta.useless)
             guilds -= delta.guilds()
-            guilds |= delta.left_for_good()
+            guilds |= delta.left
         if guilds:
             ids |= guilds
             ids |= {entity for known in (self._known, self._new) for entity, guild in known.items() if guild in guilds}

@@ -57,7 +57,8 @@ class GuildCache(ResourceClient, abc.GuildCache):
     @on("GUILD_CREATE")
     def _plan_guild(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         guild = str(payload["id"])
-        draft.replace(GUILDS, guild, {guild: _record(payload)})
+        draft.put(GUILDS, guild, guild, _record(payload))
+        draft.mark_list(GUILDS, guild)
         draft.unmark(STALE_GUILDS, guild)
         draft.unmark(UNAVAILABLE_GUILDS, guild)
 
