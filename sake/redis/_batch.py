@@ -57,12 +57,14 @@ class BatchWriter:
         What the server is known to have of guilds.
     """
 
-    __slots__ = ("_age", "_connections", "_facts", "_prepared", "_setup", "_token")
+    __slots__ = ("_age", "_connections", "_facts", "_prepared", "_setup", "_token", "number")
 
     def __init__(self, connections: Connections, setup: Setup, facts: Facts, /) -> None:
         self._age = 0
         self._connections = connections
         self._facts = facts
+        self.number: int = 0
+        """The number of what was sent last."""
         self._prepared: tuple[list[Delta], dict[int, _Course]] | None = None
         self._setup = setup
         self._token = uuid.uuid4().hex[:8]
@@ -217,7 +219,8 @@ class BatchWriter:
         if not sent:
             return []
 
-        answers = await database.send([packed.parcel for packed in sent])
+        self.number += 1
+        answers = await database.write([packed.parcel for packed in sent], self.number)
         complaints: list[tuple[Scope | str, ReplyError]] = []
         told: list[str] = []
         for packed, answer in zip(sent, answers, strict=True):

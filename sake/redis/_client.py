@@ -26,6 +26,7 @@ from . import _people
 from ._codec import Codec
 from ._draft import Draft
 from ._engine import Engine
+from ._epochs import Epochs
 from ._expiry import DEFAULT_SLOW_EXPIRE
 from ._expiry import to_milliseconds
 from ._feed import Feed
@@ -213,6 +214,12 @@ class ResourceClient(abc.Resource):
 
     def _given_up(self, guilds: collections.Set[str], /) -> None:
         """Take note that changes of these guilds were given up, so that what is stored of them is not true any more."""
+
+    def _forgotten(self) -> int:
+        """Take note that the server has forgotten more than can be written again; return how many guilds are stale."""
+        guilds = self._feed.begin_anew()
+        self._given_up(guilds)
+        return len(guilds)
 
     @classmethod
     def index(cls) -> collections.Sequence[ResourceIndex]:
@@ -480,6 +487,7 @@ class ResourceClient(abc.Resource):
 
     def _make_engine(self, server: embedded.EmbeddedServer | None, /) -> Engine:
         kinds = self._stored_kinds()
+        epochs = Epochs(self._keys)
         self._lifetimes.update({kind: self._lifetime_of(kind) for kind in kinds if kind.lifetime is not None})
         return Engine(
             connections=_connections.Connections(
@@ -488,6 +496,7 @@ class ResourceClient(abc.Resource):
                 limit=self._max_connections,
                 options=self._connection_options,
                 meta=Meta(self._keys, self._codec),
+                epochs=epochs,
                 revive=None if server is None else server.ensure_running,
             ),
             setup=Setup(
@@ -503,7 +512,9 @@ class ResourceClient(abc.Resource):
             ),
             factory=self._app.entity_factory,
             server=server,
+            epochs=epochs,
             on_given_up=self._given_up,
+            on_forgotten=self._forgotten,
         )
 
     def _database_of(self, index: ResourceIndex, /) -> int:

@@ -21,6 +21,7 @@ from sake import errors
 from . import _rights
 from . import _wire
 from ._database import Database
+from ._epochs import Epochs
 from ._replies import ReplyError
 from ._wire import Parcel
 
@@ -34,6 +35,9 @@ _PAUSES: typing.Final = (0.05, 0.1, 0.2, 0.4)
 
 _REDIRECTIONS: typing.Final = 5
 """So often is what is sent sent again since it belongs to another node by now."""
+
+_TAGS: typing.Final = 256
+"""So many keys with different tags are spread over all nodes, as long as these are not too many."""
 
 _TOPOLOGY_SECONDS: typing.Final = 2.0
 """So long may it take to hear which node has what."""
@@ -60,6 +64,7 @@ class Cluster:
 
     __slots__ = (
         "_away",
+        "_epochs",
         "_is_closed",
         "_is_known",
         "_make_node",
@@ -67,6 +72,7 @@ class Cluster:
         "_nodes",
         "_probes",
         "_refreshing",
+        "_tags",
         "_topology",
         "limit",
         "name",
@@ -81,6 +87,9 @@ class Cluster:
         meta_slot: int,
         /,
     ) -> None:
+        self._epochs: Epochs | None = None
+        self._tags: dict[str, int] = {}
+        """What is in braces in keys, and the slots of such keys."""
         self._away: dict[str, errors.BackendError] = {}
         """What went wrong with each of the nodes that nothing is sent to, until they answer again."""
         self._is_closed = False
@@ -104,7 +113,7 @@ class Cluster:
         return bool(self._away)
 
     async def send(
-        self, parcels: collections.Sequence[Parcel], /, *, within: float | None = None
+        self, parcels: collections.Sequence[Parcel], /, *, within: float | None = None, number: int | None = None
     ) -> collections.Sequence[_Answers]:
         """Send parcels to their nodes and return the replies to each, or what kept it from being sent or answered.
 
@@ -120,23 +129,29 @@ class Cluster:
         pending = list(range(len(parcels)))
         for _ in range(_REDIRECTIONS):
             groups: dict[str, list[int]] = {}
-            for number in pending:
-                groups.setdefault(self._name_of(parcels[number].slot), []).append(number)
-            sending = [
-                self._send(name, [parcels[number] for number in group], within) for name, group in groups.items()
-            ]
+            for i in pending:
+                groups.setdefault(self._name_of(parcels[i].slot), []).append(i)
+            sending = [self._send(name, [parcels[i] for i in group], within, number) for name, group in groups.items()]
             answers = await asyncio.gather(*sending) if len(sending) > 1 else [await sending[0]]
             for group, found in zip(groups.values(), answers, strict=True):
                 results.update(zip(group, found, strict=True))
 
-            pending = [number for number in pending if _code(results[number]) == "MOVED"]
-            for number in [number for number in results if _code(results[number]) == "ASK"]:
-                results[number] = await self._send_asking(parcels[number], results[number], within)
+            pending = [i for i in pending if _code(results[i]) == "MOVED"]
+            for i in [i for i in results if _code(results[i]) == "ASK"]:
+                results[i] = await self._send_asking(parcels[i], results[i], within)
             if not pending:
                 break
             await self._refresh()
 
-        return [results[number] for number in range(len(parcels))]
+        return [results[i] for i in range(len(parcels))]
+
+    async def write(self, parcels: collections.Sequence[Parcel], number: int, /) -> collections.Sequence[_Answers]:
+        """Send parcels of the batch with a number, as `send` does."""
+        return await self.send(parcels, number=number)
+
+    def number(self, epochs: Epochs, /) -> None:
+        """Let batches be numbered at each node."""
+        self._epochs, self._tags = epochs, {tag: epochs.slot_of(f"{{{tag}}}") for tag in map(str, range(_TAGS))}
 
     async def places(self) -> list[int]:
         """Return a slot of each primary."""
@@ -189,9 +204,18 @@ class Cluster:
         if name not in self._nodes:
             host, _, port = name.rpartition(":")
             self._nodes[name] = self._make_node(host, int(port))
+            self._number(name)
         return self._nodes[name]
 
-    async def _send(self, name: str, parcels: list[Parcel], within: float | None, /) -> list[_Answers]:
+    def _number(self, name: str, /) -> None:
+        """Let batches be numbered at a node, under a key that it has."""
+        tag = next((tag for tag, slot in self._tags.items() if self._name_of(slot) == name), None)
+        if self._epochs is not None and tag is not None:
+            self._nodes[name].number(self._epochs.of(0, tag))
+
+    async def _send(
+        self, name: str, parcels: list[Parcel], within: float | None, number: int | None = None, /
+    ) -> list[_Answers]:
         if error := self._away.get(name):
             return [error] * len(parcels)
         if not name:
@@ -199,6 +223,8 @@ class Cluster:
             return [errors.BackendError(error_message)] * len(parcels)
 
         try:
+            if number is not None:
+                return [*await self._node(name).write(parcels, number)]
             return [*await self._node(name).send(parcels, within=within)]
         except errors.BackendError as exc:
             self._lose(name, exc)
@@ -255,6 +281,8 @@ class Cluster:
         self._is_known = True
         for name in self._nodes.keys() - self._primaries() - self._away.keys():
             await self._nodes.pop(name).close()
+        for name in self._nodes:
+            self._number(name)
 
     def _explain(self, exc: Exception, /) -> errors.BackendError:
         text = str(exc) or type(exc).__name__

@@ -41,6 +41,7 @@ from ._cluster import Cluster
 from ._database import Database
 from ._database import Pool
 from ._database import Revive
+from ._epochs import Epochs
 from ._meta import Meta
 from ._replies import ReplyError
 
@@ -138,11 +139,23 @@ class Connections:
         Passed to each redis-py connection.
     meta
         Tells whether what is stored can be used; without one, nothing is told.
+    epochs
+        Numbers what is written, and hears what the server has forgotten of it.
     revive
         Called before a connection is made: starts the server where that is ours to do.
     """
 
-    __slots__ = ("_address", "_databases", "_is_closed", "_limit", "_meta", "_options", "_revive", "_sentinels")
+    __slots__ = (
+        "_address",
+        "_databases",
+        "_epochs",
+        "_is_closed",
+        "_limit",
+        "_meta",
+        "_options",
+        "_revive",
+        "_sentinels",
+    )
 
     def __init__(
         self,
@@ -153,10 +166,12 @@ class Connections:
         limit: int,
         options: collections.Mapping[str, typing.Any],
         meta: Meta | None = None,
+        epochs: Epochs | None = None,
         revive: Revive | None = None,
     ) -> None:
         self._address = address
         self._databases: dict[int, Server] = {}
+        self._epochs = epochs
         self._is_closed = False
         self._limit = limit
         self._meta = meta
@@ -200,6 +215,11 @@ class Connections:
                 raise errors.ClosedClient(error_message) from None
 
         database = self._databases[index] = self._make_server(index)
+        if self._epochs is not None:
+            if isinstance(database, Cluster):
+                database.number(self._epochs)
+            else:
+                database.number(self._epochs.of(index, ""))
         return database
 
     def _make_server(self, index: int, /) -> Server:

@@ -19,6 +19,7 @@ from sake import errors
 
 from . import _rights
 from . import _sockets
+from ._epochs import Epoch
 from ._meta import Meta
 from ._patience import Patience
 from ._replies import ReplyError
@@ -65,6 +66,7 @@ class Database:
     """One database: sends packed commands and returns their replies."""
 
     __slots__ = (
+        "_epoch",
         "_free",
         "_has_msetex",
         "_idle",
@@ -79,6 +81,7 @@ class Database:
     )
 
     def __init__(self, pool: Pool, name: str, limit: int, meta: Meta | None, revive: Revive | None = None, /) -> None:
+        self._epoch: Epoch | None = None
         self._pool = pool
         self._idle: list[Connection] = []
         self._is_closed = False
@@ -147,6 +150,22 @@ class Database:
         data = b"".join([parcel.data for parcel in parcels])
         answers = iter(await self.exchange(data, sum(parcel.replies for parcel in parcels), within=within))
         return [list(itertools.islice(answers, parcel.replies)) for parcel in parcels]
+
+    async def write(
+        self, parcels: collections.Sequence[Parcel], number: int, /
+    ) -> collections.Sequence[list[typing.Any] | errors.BackendError]:
+        """Send parcels of the batch with a number, as `send` does."""
+        if self._epoch is None:
+            return await self.send(parcels)
+
+        *answers, stamped = await self.send([*parcels, self._epoch.stamp(number)])
+        if stamped == [b"OK"]:
+            self._epoch.acknowledge(number)
+        return answers
+
+    def number(self, epoch: Epoch, /) -> None:
+        """Let batches be numbered here."""
+        self._epoch = epoch
 
     async def places(self) -> list[int]:
         """Return a slot of each place that has to be looked into to see everything."""
@@ -271,6 +290,9 @@ class Database:
             stored = await _read(connection)
             self._is_founded = self._is_founded and stored is not None
             self._check_meta(stored)
+        if self._epoch is not None:
+            await _send(connection, self._epoch.greeting, patience)
+            self._epoch.hear(await _read(connection))
 
     async def _drop_idle(self) -> None:
         # They are likely to be as dead as the one that did not answer.

@@ -54,7 +54,19 @@ class Departure:
 class Delta:
     """What a run of events changes. Later changes of an entity replace earlier ones."""
 
-    __slots__ = ("_measured", "departures", "facts", "is_alone", "kinds", "left", "parts", "since", "size", "useless")
+    __slots__ = (
+        "_measured",
+        "departures",
+        "facts",
+        "is_alone",
+        "kinds",
+        "left",
+        "parts",
+        "sent",
+        "since",
+        "size",
+        "useless",
+    )
 
     def __init__(self) -> None:
         self._measured: int = 0
@@ -70,6 +82,8 @@ class Delta:
         """Ids of guilds that the bot left."""
         self.parts: int = 1
         """How many deltas this one is made of."""
+        self.sent: Delta | None = None
+        """What was written of this while the rest was not yet."""
         self.size: int = 0
         """About how many bytes of memory this takes."""
         self.since: float = NEVER
@@ -236,6 +250,16 @@ class Delta:
         if self.size > 2 * self._measured + _MEASURE_BYTES:
             self.measure()
 
+    def whole(self) -> Delta:
+        """Return all that this was, also what was written before the rest."""
+        if self.sent is None:
+            return self
+
+        whole, self.sent = self.sent, None
+        whole.since = self.since
+        whole.then(self, ())
+        return whole
+
     def left_for_good(self) -> set[str]:
         """Return the ids of the guilds that the bot left and has not come back to."""
         return self.left - self.guilds()
@@ -307,6 +331,8 @@ class Delta:
 
     def written(self, kind: AnyKind, guild: str, changes: Changes, /) -> None:
         """Forget changes that the server has taken, all or a part of those of one kind in one guild."""
+        if self.sent is not None:
+            self.sent.changes(kind, guild).then(changes)
         known = self.kinds.get(kind, {}).get(guild)
         if known is None:
             return

@@ -17,6 +17,7 @@ from sake import errors
 
 from . import _rights
 from ._connections import Connections
+from ._epochs import Epochs
 from ._facts import Facts
 from ._flights import Flights
 from ._reader import Reader
@@ -42,8 +43,12 @@ class Engine:
         Builds models.
     server
         The embedded server, if that is the server: it is closed with the engine.
+    epochs
+        Hears when the server has forgotten something.
     on_given_up
         Is told of guilds whose changes were given up.
+    on_forgotten
+        Is told when the server has forgotten more than can be written again, and returns how many guilds are stale.
     """
 
     __slots__ = (
@@ -70,7 +75,9 @@ class Engine:
         setup: Setup,
         factory: hikari.api.EntityFactory,
         server: embedded.EmbeddedServer | None,
+        epochs: Epochs,
         on_given_up: collections.Callable[[collections.Set[str]], None],
+        on_forgotten: collections.Callable[[], int],
     ) -> None:
         self._draining: asyncio.Task[None] | None = None
         self._has_given_up = False
@@ -84,7 +91,7 @@ class Engine:
         self.keys: typing.Final = setup.keys
         self.loop: typing.Final = asyncio.get_running_loop()
         self.setup: typing.Final = setup
-        self.writer: typing.Final = Writer(connections, setup, self.facts, on_given_up)
+        self.writer: typing.Final = Writer(connections, setup, self.facts, epochs, on_given_up, on_forgotten)
         self.reader: typing.Final = Reader(connections, setup, self.writer, self.facts)
         for index in setup.databases:
             connections.database(index)

@@ -67,6 +67,10 @@ class Feed:
             self._shards.end()
         self._engine = self._shards = None
 
+    def begin_anew(self) -> collections.Set[str]:
+        """Take nothing for current any more that was received so far; return the ids of the guilds."""
+        return self._shards.begin_anew() if self._shards is not None else frozenset()
+
     async def _on_disconnected(self, event: hikari.ShardDisconnectedEvent, /) -> None:
         if self._shards is not None:
             self._shards.lose(event.shard)
@@ -132,7 +136,7 @@ class Feed:
 
         draft.depart(Departure(shard_id, shard_count, guilds))
         if (shards := self._shards) is not None:
-            draft.also(lambda: shards.begin(shard, len(guilds)))
+            draft.also(lambda: shards.begin(shard, guilds))
 
     @_events.on("RESUMED")
     def _plan_resumed(self, _: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
@@ -141,8 +145,8 @@ class Feed:
 
     @_events.on("GUILD_CREATE")
     def _plan_guild_joined(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
-        if "unavailable" not in payload and (shards := self._shards) is not None:
-            draft.also(lambda: shards.count(shard, 1))
+        if (shards := self._shards) is not None:
+            draft.also(lambda: shards.join(shard, str(payload["id"])))
 
     @_events.on(_events.GUILD_UNAVAILABLE)
     def _plan_guild_unheard(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
@@ -152,7 +156,7 @@ class Feed:
     @_events.on("GUILD_DELETE")
     def _plan_guild_left(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
         if (shards := self._shards) is not None:
-            draft.also(lambda: shards.count(shard, -1))
+            draft.also(lambda: shards.leave(shard, str(payload["id"])))
         draft.leave(self._engine.setup.layout if self._engine else (), str(payload["id"]))
 
     @_events.on("CHANNEL_DELETE")

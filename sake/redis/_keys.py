@@ -119,6 +119,10 @@ class Keys:
         """
         return f"{self.prefix}guild-of:{(int(entity) >> 22) & 0xFFFF}"
 
+    def epoch(self, writer: str, tag: str, /) -> str:
+        """`STRING epoch:<writer>` or `STRING {<tag>}:epoch:<writer>`: the number of the last batch of a writer."""
+        return f"{self.prefix}{{{tag}}}:epoch:{writer}" if tag else f"{self.prefix}epoch:{writer}"
+
     def meta(self) -> str:
         """`STRING meta`: which layout this is, and how values are encoded."""
         return f"{self.prefix}meta"

@@ -23,8 +23,8 @@ class Session:
     """Id and number of shards: `0-1`."""
     intents: int
     """What the bot is told of."""
-    guilds: int
-    """How many guilds it should hear of before it knows all."""
+    guilds: set[str]
+    """Ids of the guilds that it hears of, or will."""
     nonce: str = dataclasses.field(default_factory=lambda: secrets.token_hex(6))
     ready: float = dataclasses.field(default_factory=time.time)
     """When it began, in seconds since 1970."""
@@ -36,7 +36,7 @@ class Session:
 
     def as_payload(self) -> dict[str, typing.Any]:
         """Return what is stored of it."""
-        return {"token": self.token.decode(), "intents": self.intents, "guilds": self.guilds, "ready": self.ready}
+        return {"token": self.token.decode(), "intents": self.intents, "guilds": len(self.guilds), "ready": self.ready}
 
 
 class Token(typing.NamedTuple):

@@ -18,6 +18,7 @@ from sake import errors
 from ._draft import Draft
 from ._engine import Engine
 from ._kinds import SESSIONS
+from ._kinds import STALE_GUILDS
 from ._sessions import Session
 
 _RENEWAL_SECONDS: typing.Final = 30.0
@@ -50,12 +51,12 @@ class Shards:
     def of(self, shard: hikari.api.GatewayShard, /) -> Session:
         """Return the session of a shard, which begins now if there is none yet."""
         if shard.id not in self._sessions:
-            self.begin(shard, 0)
+            self.begin(shard, ())
         return self._sessions[shard.id]
 
-    def begin(self, shard: hikari.api.GatewayShard, guilds: int, /) -> None:
-        """Begin a session of a shard that has so many guilds."""
-        session = Session(f"{shard.id}-{shard.shard_count}", int(shard.intents), guilds)
+    def begin(self, shard: hikari.api.GatewayShard, guilds: collections.Iterable[str], /) -> None:
+        """Begin a session of a shard that has these guilds."""
+        session = Session(f"{shard.id}-{shard.shard_count}", int(shard.intents), {*guilds})
         self._sessions[shard.id], self._shards[shard.id] = session, shard
         self._write(lambda draft: _put(session, draft))
 
@@ -69,10 +70,22 @@ class Shards:
         if session := self._sessions.get(shard.id):
             self._write(lambda draft: draft.drop(SESSIONS, "", session.shard))
 
-    def count(self, shard: hikari.api.GatewayShard, change: int, /) -> None:
-        """Take note of a guild that was joined or left."""
-        if session := self._sessions.get(shard.id):
-            session.guilds = max(session.guilds + change, 0)
+    def join(self, shard: hikari.api.GatewayShard, guild: str, /) -> None:
+        """Take note of a guild that was received."""
+        self.of(shard).guilds.add(guild)
+
+    def leave(self, shard: hikari.api.GatewayShard, guild: str, /) -> None:
+        """Take note of a guild that was left."""
+        self.of(shard).guilds.discard(guild)
+
+    def begin_anew(self) -> collections.Set[str]:
+        """Begin new sessions, so that nothing is current that was received in those before; return the guilds."""
+        guilds = {guild for session in self._sessions.values() for guild in session.guilds}
+        for number, session in list(self._sessions.items()):
+            self.begin(self._shards[number], session.guilds)
+        if STALE_GUILDS in self._engine.setup.layout:
+            self._write(functools.partial(_mark_stale, guilds))
+        return guilds
 
     def end(self) -> None:
         """Say that nothing is heard of any more."""
@@ -92,6 +105,11 @@ class Shards:
         describe(draft)
         with contextlib.suppress(errors.ClosedClient):
             self._engine.writer.add(draft)
+
+
+def _mark_stale(guilds: collections.Iterable[str], draft: Draft, /) -> None:
+    for guild in guilds:
+        draft.mark(STALE_GUILDS, guild)
 
 
 def _put(session: Session, draft: Draft, /) -> None:

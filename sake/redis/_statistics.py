@@ -48,6 +48,9 @@ class Statistics:
     dropped: int = 0
     """Changes given up: `backlog_limit` was passed, or the client was closed before they were written."""
 
+    rewinds: int = 0
+    """How often the server had forgotten something: it was started again, or another took its place."""
+
     last_lag: float = 0.0
     """Seconds from the oldest change of the last batch until all of the batch was written."""
 

@@ -25,6 +25,7 @@ from ._connections import ReplyError
 from ._delta import NEVER
 from ._delta import Delta
 from ._draft import Draft
+from ._epochs import Epochs
 from ._facts import Facts
 from ._kinds import Kind
 from ._setup import Setup
@@ -41,6 +42,12 @@ _EXCHANGE_BYTES: typing.Final = 8_388_608
 
 _ALONE_BYTES: typing.Final = 2_097_152
 """A delta that takes more than this is sent alone."""
+
+_KEPT_PART: typing.Final = 4
+"""What was written is kept as long as it takes at most this part of the backlog's limit."""
+
+_KEPT_SECONDS: typing.Final = 5.0
+"""So long is kept what was written: a replica that takes over, or a server that is started again, may lack it."""
 
 _LINGER: typing.Final = 0.002
 """Seconds for which a change waits for company, unless somebody waits for it."""
@@ -66,8 +73,12 @@ class Writer:
         How the client is set up.
     facts
         What the server is known to have of guilds.
+    epochs
+        Hears when the server has forgotten something.
     on_given_up
         Is told of guilds whose changes were given up.
+    on_forgotten
+        Is told when the server has forgotten more than can be written again, and returns how many guilds are stale.
     """
 
     def __init__(
@@ -75,10 +86,18 @@ class Writer:
         connections: Connections,
         setup: Setup,
         facts: Facts,
+        epochs: Epochs,
         on_given_up: collections.Callable[[collections.Set[str]], None],
+        on_forgotten: collections.Callable[[], int],
         /,
     ) -> None:
         self._batches = BatchWriter(connections, setup, facts)
+        self._epochs = epochs
+        self._facts = facts
+        self._kept: deque[tuple[int, int, float, Delta]] = deque()
+        """What was written in the last seconds: the numbers of the first and last batch, when, and what."""
+        self._kept_bytes = 0
+        self._on_forgotten = on_forgotten
         backlog_limit = setup.backlog_limit
         self._batch_bytes = min(_BATCH_BYTES, max(backlog_limit // 8, 1))
         self._closed: deque[Delta] = deque()
@@ -113,6 +132,7 @@ class Writer:
         self._wake = asyncio.Event()
         self._writing: list[Delta] = []
         self._writing_since = 0.0
+        epochs.on_loss = self._wake.set
 
     def start(self) -> None:
         """Start to write."""
@@ -326,13 +346,13 @@ class Writer:
             self._wake.clear()
             self._disarm()
             self.cut()
-            self._let_go()
+            self._look_back()
             while self._writing or self._following or self._closed or self._can_tidy():
                 try:
                     await self._write_next()
                 except Exception as exc:  # noqa: BLE001 - a bug must not end all writing
                     self._isolate(exc)
-                self._let_go()
+                self._look_back()
             self._disarm()
             if self._delta or self._is_holding:
                 self._timer = self._loop.call_later(_LINGER if self._delta else _PAUSES[0], self._wake.set)
@@ -344,6 +364,46 @@ class Writer:
     def _can_tidy(self) -> bool:
         """Return whether what waited for places that were away can be written now."""
         return self._batches.is_waiting and not self._batches.has_away
+
+    def _look_back(self) -> None:
+        self._let_go()
+        self._restore()
+
+    def _keep(self, first: int, written: list[Delta], /) -> None:
+        """Keep what was written for a while: the server may forget it."""
+        now = self._loop.time()
+        for delta in map(Delta.whole, written):
+            self._kept.append((first, self._batches.number, now, delta))
+            self._kept_bytes += delta.size
+        while self._kept and (self._kept_bytes > self._limit // _KEPT_PART or now - self._kept[0][2] > _KEPT_SECONDS):
+            *_, delta = self._kept.popleft()
+            self._kept_bytes -= delta.size
+        self._epochs.prune(self._kept[0][0] if self._kept else self._batches.number + 1)
+
+    def _restore(self) -> None:
+        """Put what the server has forgotten before everything that came after it."""
+        if (lost := self._epochs.heard()) is None:
+            return
+
+        number, is_kept = lost
+        self._facts.forget()
+        again = Delta()
+        for _, last, _, delta in self._kept:
+            if last > number:
+                again.then(delta, self._kinds)
+        self._kept.clear()
+        self._kept_bytes = 0
+        self._statistics.rewinds += 1
+        waiting = [*self._writing, *self._following]
+        self._writing, self._following = [], []
+        if again:
+            again.parts = 1
+            self._number_cut += 1
+            self._waiters = [(waited + 1, waiter) for waited, waiter in self._waiters]
+            waiting.insert(0, again)
+        self._closed.extendleft(reversed(waiting))
+        told = "" if is_kept else f", and more than that is lost: {self._on_forgotten()} guilds are stale"
+        _LOGGER.error("The server has forgotten what it had. What is kept of it is written again%s", told)
 
     def _let_go(self) -> None:
         """Put what was held back for places that are back before everything that came after it."""
@@ -368,6 +428,10 @@ class Writer:
         self._writing = self._following or self._take()
         self._following = self._take()
         self._hold()
+        first = self._batches.number + 1
+        for delta in self._writing:
+            if delta.size <= self._limit // _KEPT_PART:
+                delta.sent = Delta()
         for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
             self._writing_since = self._loop.time()
             try:
@@ -381,11 +445,14 @@ class Writer:
                     await asyncio.sleep(pause)
                 self.cut()
                 await breathe(self._merge())
+                self._restore()
+                self._writing = self._writing or self._take()
                 self._hold()
                 self._bound()
                 self._is_paused = False
 
         written, self._writing = self._writing, []
+        self._keep(first, written)
         self._succeed(written)
 
     async def _make_room(self, exc: errors.BackendError, /) -> None:
