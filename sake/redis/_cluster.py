@@ -33,6 +33,9 @@ _PING: typing.Final = _wire.pack("PING")
 _PAUSES: typing.Final = (0.05, 0.1, 0.2, 0.4)
 """Seconds between attempts to reach a node that is away; the last one counts for all that follow."""
 
+_LOOK_SECONDS: typing.Final = 0.25
+"""So long is waited to hear whether another node has taken the place of one that does not answer."""
+
 _REDIRECTIONS: typing.Final = 5
 """So often is what is sent sent again since it belongs to another node by now."""
 
@@ -133,15 +136,21 @@ class Cluster:
                 groups.setdefault(self._name_of(parcels[i].slot), []).append(i)
             sending = [self._send(name, [parcels[i] for i in group], within, number) for name, group in groups.items()]
             answers = await asyncio.gather(*sending) if len(sending) > 1 else [await sending[0]]
-            for group, found in zip(groups.values(), answers, strict=True):
+            lost: set[str] = set()
+            for (name, group), found in zip(groups.items(), answers, strict=True):
                 results.update(zip(group, found, strict=True))
+                lost |= {name} if isinstance(found[0], errors.BackendError) else set()
 
-            pending = [i for i in pending if _code(results[i]) == "MOVED"]
-            for i in [i for i in results if _code(results[i]) == "ASK"]:
+            for i in [i for i in pending if _code(results[i]) == "ASK"]:
                 results[i] = await self._send_asking(parcels[i], results[i], within)
+            moved = [i for i in pending if _code(results[i]) == "MOVED"]
+            if moved or lost:
+                await self._look_for(lost)
+            pending = moved + [
+                i for name in lost for i in groups[name] if self._name_of(parcels[i].slot) not in {name, *self._away}
+            ]
             if not pending:
                 break
-            await self._refresh()
 
         return [results[i] for i in range(len(parcels))]
 
@@ -260,6 +269,12 @@ class Cluster:
 
         del self._away[name]
         _LOGGER.warning("What a node of the cluster had that was away can be reached again: %s", name)
+
+    async def _look_for(self, lost: collections.Set[str], /) -> None:
+        """Hear where things are now, unless that takes long while nodes are lost: others may have what they had."""
+        with contextlib.suppress(errors.BackendError, TimeoutError):
+            async with asyncio.timeout(_LOOK_SECONDS if lost else None):
+                await self._refresh(next(iter(lost), None))
 
     def _primaries(self) -> set[str]:
         return {nodes[0].name for nodes in self._topology.nodes_manager.slots_cache.values()}

@@ -407,7 +407,13 @@ class Writer:
 
     def _let_go(self) -> None:
         """Put what was held back for places that are back before everything that came after it."""
-        if self._held and (free := self._held.take(lambda *place: not self._batches.is_away(*place))):
+        if not self._held:
+            return
+
+        free = self._held.take(lambda *place: not self._batches.is_away(*place))
+        if not self._held:
+            self._held = Delta()
+        if free:
             self._closed.extendleft(reversed([free, *self._following]))
             self._following = []
 
