@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["check_address", "hide_password"]
+__all__ = ["check_address", "hide_password", "is_sendable"]
 
 import typing
 import urllib.parse
@@ -36,6 +36,10 @@ def check_address(address: object, /) -> tuple[str, int | None]:
         error_message = f"address must be a text such as redis://localhost, not {type(address).__name__}"
         raise ValueError(error_message)  # noqa: TRY004 - every setting that cannot be used is a ValueError
 
+    if not is_sendable(address):
+        error_message = "address must be made of whole characters; the one given has halves of some (surrogates)"
+        raise ValueError(error_message)
+
     scheme, separator, rest = address.partition("://")
     if not separator or scheme not in _SCHEMES:
         known = ", ".join(f"{name}://" for name in _SCHEMES)
@@ -57,6 +61,11 @@ def check_address(address: object, /) -> tuple[str, int | None]:
         raise ValueError(error_message)
 
     return f"{scheme}://{rest}", database
+
+
+def is_sendable(text: str, /) -> bool:
+    """Return whether a text has no lone surrogates, which no encoding has bytes for."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def hide_password(address: str, /) -> str:
