@@ -12,7 +12,6 @@ from collections import abc as collections
 import hikari
 
 from sake import abc
-from sake.redis import _ids
 
 from ._asker import Asker
 
@@ -35,25 +34,6 @@ class Shape(enum.Enum):
     """By an id in a guild only."""
 
 
-def to_snowflake(given: object, /) -> hikari.Snowflake:
-    """Return an id that somebody gave.
-
-    Raises
-    ------
-    ValueError
-        If it is none.
-    """
-    return hikari.Snowflake(_ids.to_snowflake(given))
-
-
-def _to_code(given: object, /) -> str:
-    if not isinstance(given, str) or not _ids.is_code(given):
-        error_message = f"an invite is found by its code, not by {given!r}"
-        raise ValueError(error_message)
-
-    return given
-
-
 # The methods of a resource are named, not held, so that a row is one line and works for every class that implements the
 # interface. A name that is wrong cannot be found by a type checker; the tests ask every alias of every row.
 class Row(typing.NamedTuple):
@@ -66,9 +46,6 @@ class Row(typing.NamedTuple):
     iter_all: str = ""
     iter_for_guild: str = ""
     keys: tuple[typing.Any, ...] = (hikari.Snowflakeish,)
-    check: collections.Callable[[object], typing.Any] = to_snowflake
-    """Returns a key as the methods take it, or raises [ValueError][] if nothing can have that key."""
-
     knows: Knows = Asker.as_told
     """What makes "not found" final where the resource is trusted."""
 
@@ -129,7 +106,6 @@ ROWS: typing.Final[tuple[Row, ...]] = (
         "get_invite",
         "iter_invites",
         keys=(str, hikari.Snowflakeish),
-        check=_to_code,
     ),
     Row(
         abc.MemberCache,

@@ -14,11 +14,11 @@ from collections import abc as collections
 import hikari
 
 from sake import errors
+from sake._flights import Flights
 
 from . import _rights
 from ._codec import Codec
 from ._connections import Connections
-from ._flights import Flights
 from ._keys import Keys
 from ._kinds import Kind
 from ._reader import Reader
