@@ -32,6 +32,7 @@ import sake.redis
 from sake import abc
 from sake import errors
 from sake import testing
+from sake._names import LISTS
 
 Payload = dict[str, typing.Any]
 
@@ -352,9 +353,7 @@ async def test_f10_guild_update_keeps_what_it_does_not_carry(
     assert found.joined_at == datetime.datetime.fromisoformat(guild["joined_at"])
 
 
-@pytest.mark.parametrize(
-    "absent", ["channels", "emojis", "members", "presences", "roles", "stickers", "threads", "voice_states"]
-)
+@pytest.mark.parametrize("absent", LISTS)
 async def test_f11_guild_without_a_list_is_stored(
     absent: str, cache: sake.redis.RedisCache, feed: gateway.Feed, payloads: testing.Payloads
 ) -> None:

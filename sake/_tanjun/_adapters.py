@@ -111,19 +111,20 @@ class Adapter(typing.Generic[_ValueT]):
 
     def iter_all(self) -> dependencies.CacheIterator[_ValueT]:
         """Iterate over the entries of all guilds."""
-        return _Entries(self._asker, getattr(self._asker.cache, self._row.iter_all)())
+        return _Entries(self._asker, getattr(self._asker.cache, self._row.name.iter_all)())
 
     def iter_for_guild(self, guild_id: hikari.Snowflakeish, /) -> dependencies.CacheIterator[_ValueT]:
         """Iterate over the entries of one guild."""
         try:
-            entries = getattr(self._asker.cache, self._row.iter_for_guild)(guild_id)
+            entries = getattr(self._asker.cache, self._row.name.iter_for_guild)(guild_id)
         except ValueError:
             return _Entries(self._asker, _Nothing())
 
         return _Entries(self._asker, entries, hikari.Snowflake(guild_id) if self._row.has_everyone else None)
 
     def _get(self, *key: object, **hints: object) -> collections.Awaitable[_ValueT]:
-        entry: collections.Awaitable[_ValueT] = getattr(self._asker.cache, self._row.get)(*key, **hints)
+        look = getattr(self._asker.cache, self._row.get or self._row.name.get)
+        entry: collections.Awaitable[_ValueT] = look(*key, **hints)
         return entry
 
     async def _knows(self, key: object, guild_id: hikari.Snowflake | None, /) -> bool:
