@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import importlib
 import inspect
+import itertools
 import os
 import pathlib
 import re
@@ -194,26 +195,47 @@ def test_the_bounds_are_what_the_code_says() -> None:
 
 def _rooms() -> list[list[str]]:
     text = ARCHITECTURE.read_text(encoding="utf-8").partition("## Rooms")[2]
-    return [_CODE.findall(names) for names, _ in _cells(text)]
+    rows = [_CODE.findall(names) for names, _ in _cells(text)]
+    return [[name if "/" in name else f"sake/redis/{name}" for name in names] for names in rows]
 
 
 def test_every_file_has_a_room() -> None:
-    written = {name.removeprefix("sake/").removeprefix("redis/") for names in _rooms() for name in names}
-    found = {path.name for path in (ROOT / "sake" / "redis").glob("*.py")}
-    found |= {f"{path.name}/" for path in (ROOT / "sake").iterdir() if (path / "__init__.py").exists()}
-    found |= {path.name for path in (ROOT / "sake").glob("*.py")}
+    written = {name for names in _rooms() for name in names}
+    files = itertools.chain((ROOT / "sake").glob("*.py"), (ROOT / "sake" / "redis").glob("*.py"))
+    found = {path.relative_to(ROOT).as_posix() for path in files}
+    found |= {f"sake/{path.name}/" for path in (ROOT / "sake").iterdir() if (path / "__init__.py").exists()}
 
-    assert found - written <= {"redis/", "__main__.py", "_about.py"}
+    assert found - written == {"sake/redis/"}
     assert not written - found
 
 
+def _imported_by(path: pathlib.Path) -> collections.Iterator[str]:
+    package = path.parent.relative_to(ROOT).parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            yield from (".".join((*base, *filter(None, [node.module]), alias.name)) for alias in node.names)
+
+
+def _room_of(name: str, rooms: dict[str, int]) -> int | None:
+    """Return the number of the room that a module of ours, or something in it, belongs to."""
+    parts = name.split(".")
+    folders = ("/".join(parts[:length]) for length in range(len(parts), 0, -1))
+    spelt = (spelling for folder in folders for spelling in (f"{folder}.py", f"{folder}/", f"{folder}/__init__.py"))
+    return next((rooms[file] for file in spelt if file in rooms), None)
+
+
 def test_no_file_imports_from_a_room_above_its_own() -> None:
-    room_of = {pathlib.Path(name).stem: number for number, names in enumerate(_rooms()) for name in names}
-    for path in (ROOT / "sake" / "redis").glob("_[a-z]*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.level == 1:
-                for name in [node.module] if node.module else [alias.name for alias in node.names]:
-                    assert room_of[name] >= room_of[path.stem], f"{path.name} imports {name}"
+    rooms = {file: number for number, files in enumerate(_rooms()) for file in files}
+    for path in (ROOT / "sake").rglob("*.py"):
+        own = _room_of(".".join(path.relative_to(ROOT).with_suffix("").parts), rooms)
+        assert own is not None
+        for name in _imported_by(path):
+            room = _room_of(name, rooms)
+            assert (room is None) == (name.partition(".")[0] != "sake")
+            assert room is None or room >= own, f"{path.relative_to(ROOT)} imports {name}"
 
 
 def _texts_of_code() -> str:

@@ -1,7 +1,46 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Faults that caches of this kind had before, each held off by a test on a real server.
+"""Faults that hikari-sake 1.1.2 has, each held off by a test on a real server whose name begins with its number.
 
-F16, F35 and F36 concern Tanjun and lookups by reference, and have tests of their own.
+Those of F16, F35 and F36 lie with the tests of Tanjun.
+
+F1: Clearing the messages emptied the database of the invites, and left the messages.
+F2: Somebody who moved to another voice channel was still found in the one they had left.
+F3: Clearing the voice states of a channel removed none of them, nor did deleting the channel.
+F4: Iterating over a voice channel that nobody is in raised `LookupError`, and its length was -1.
+F5: Clearing the emojis or the guild channels removed what finds them, but not them.
+F6: Events were applied in any order: what was deleted right after it was created stayed, and an older update could win.
+F7: Updates of messages and pins read first and wrote later, so that they undid a deletion in between.
+F8: Of thousands of guilds received at once many found no connection, and were not stored whole.
+F9: A guild received as unavailable lost what was stored of it, and could not be read or iterated over any more.
+F10: An update of a guild lost what only its creation carries: when the bot joined, its size, whether it is large.
+F11: A guild received without one of its lists raised `TypeError`.
+F12: A voice state whose member was not sent with it raised `KeyError`.
+F13: Presences were not replaced when their guild was received again, and not removed when the member left.
+F14: Guilds that the bot left while it was away stayed for ever.
+F15: Invites outlived their channel and their guild.
+F16: Whatever `trust_get_for` named, Tanjun was told "does not exist" and never asked Discord.
+F17: The bot's own user lay among the users: it was iterated over twice, counted, and cleared with them.
+F18: With an index of their own, users that came inside of other payloads were not stored.
+F19: A lifetime of infinity or NaN, which stands for none, raised `TypeError` when the first event came.
+F20: A `config` that was empty was not kept, so that it could not be shared.
+F21: A member set by hand from what REST answers could not be read back, for want of its guild's id.
+F22: Closing the client left its connections open.
+F23: The status of the connection was never true.
+F24: Iterators recursed over what hikari cannot build until the stack was full, took ever longer, and repeated entries.
+F25: To tell how many members there are, every key of the database was listed.
+F26: Lifetimes were mistaken in their unit, by a factor of a thousand, and `default_expire` was not used.
+F27: Clearing a resource flushed its database, with what others kept there.
+F28: Payloads were changed that hikari and other listeners still used.
+F29: One listener that failed hid the failures of the others, or nobody heard of it at all.
+F30: Nothing told whether a guild is available.
+F31: What hikari cannot build was never deleted, since deletions waited for an event that was not dispatched.
+F32: An entity that hikari does not know raised hikari's error.
+F33: A process that had seen no READY asked Discord who it is before it could read a guild.
+F34: Errors of redis-py and `KeyError` came out, and half of the documented errors never did.
+F35: Tanjun asked for invites under an alias that they were not registered under.
+F36: Some interfaces for references were declared and not implemented, others implemented and not declared.
+F37: The iterator over the messages of a channel was misspelt: bots call it as it is, so both names stay.
+F38: A guild that was received again cost several commands for each of its entities.
 """
 
 from __future__ import annotations
@@ -12,6 +51,8 @@ import copy
 import datetime
 import logging
 import math
+import pathlib
+import re
 import time
 import types
 import typing
@@ -33,6 +74,7 @@ import sake.redis
 from sake import abc
 from sake import errors
 from sake import testing
+from sake._names import LISTS
 
 Payload = dict[str, typing.Any]
 
@@ -352,9 +394,7 @@ async def test_f10_guild_update_keeps_what_it_does_not_carry(
     assert found.joined_at == datetime.datetime.fromisoformat(guild["joined_at"])
 
 
-@pytest.mark.parametrize(
-    "absent", ["channels", "emojis", "members", "presences", "roles", "stickers", "threads", "voice_states"]
-)
+@pytest.mark.parametrize("absent", LISTS)
 async def test_f11_guild_without_a_list_is_stored(
     absent: str, cache: sake.redis.RedisCache, feed: gateway.Feed, payloads: testing.Payloads
 ) -> None:
@@ -1265,3 +1305,10 @@ async def test_f38_a_repeated_guild_costs_few_commands(
                 sent.append(command["command"].split()[0])
     assert sent
     assert len(sent) <= 40, sent
+
+
+def test_every_fault_has_a_test_and_every_test_its_fault() -> None:
+    told = [int(number) for number in re.findall(r"^F(\d+): \w", __doc__ or "", re.MULTILINE)]
+    files = [path.read_text(encoding="utf-8") for path in pathlib.Path(__file__).parent.glob("test_*.py")]
+    tested = {int(number) for text in files for number in re.findall(r"def test_f(\d\d)_", text)}
+    assert told == sorted(tested)

@@ -13,6 +13,8 @@ from _support import keys
 from hypothesis import strategies
 
 import sake.redis
+from sake import _names
+from sake import testing
 from sake.redis import _keys
 from sake.redis import _kinds
 
@@ -174,3 +176,18 @@ def test_the_old_indexes_are_where_they_were() -> None:
 def test_every_kind_has_a_name_of_its_own() -> None:
     assert len(KINDS) >= 15
     assert len(set(KIND_NAMES)) == len(KINDS)
+
+
+def test_the_table_of_names_is_that_of_the_kinds() -> None:
+    stored = {kind.name: kind for kind in KINDS if kind.noun}
+    assert {name.kind for name in _names.NAMES} == set(stored)
+    listed = {name for name, kind in stored.items() if kind.in_guild and kind.numeric and kind is not _kinds.GUILDS}
+    assert {name.kind for name in _names.IN_GUILDS} == listed
+
+
+def test_the_table_of_names_knows_what_methods_and_lists_are_called() -> None:
+    guild = testing.Payloads(seed=1).guild()
+    for name in _names.IN_GUILDS:
+        assert name.list in guild
+        for method in (name.get, name.iter_all, name.iter_for_guild, name.clear_for_guild):
+            assert callable(getattr(sake.RedisCache, method))

@@ -15,6 +15,7 @@ from _support import marks
 
 import sake
 import sake.redis
+from sake import _names
 from sake import testing
 
 Payload = dict[str, typing.Any]
@@ -357,13 +358,13 @@ async def test_clearing_what_belongs_to_a_guild_or_channel_takes_nothing_of_othe
     cache = await make_cache(database=0)
     feed.all(town.events())
     other = next(guild for guild in town.world.guilds.values() if guild is not town.guild)
-    for kind in ("emojis", "guild_channels", "members", "presences", "roles", "stickers", "threads", "voice_states"):
-        total = await getattr(cache, f"iter_{kind}")().len()
-        theirs = await getattr(cache, f"iter_{kind}_for_guild")(int(other.id)).len()
-        assert total > theirs > 0 or kind == "threads", kind
-        await getattr(cache, f"clear_{kind}_for_guild")(town.ids["guild"])
-        assert await getattr(cache, f"iter_{kind}")().len() == theirs, kind
-        assert await getattr(cache, f"iter_{kind}_for_guild")(town.ids["guild"]).len() == 0, kind
+    for name in _names.IN_GUILDS:
+        iterate, iterate_guild = getattr(cache, name.iter_all), getattr(cache, name.iter_for_guild)
+        total, theirs = await iterate().len(), await iterate_guild(int(other.id)).len()
+        assert total > theirs > 0 or name is _names.THREAD, name
+        await getattr(cache, name.clear_for_guild)(town.ids["guild"])
+        assert await iterate().len() == theirs, name
+        assert await iterate_guild(town.ids["guild"]).len() == 0, name
 
     feed.all(town.events())
     states = await cache.iter_voice_states().len()

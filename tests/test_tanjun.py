@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import pathlib
 import re
 import subprocess
 import sys
@@ -26,8 +27,10 @@ from tanjun import dependencies
 import sake
 import sake.abc
 import sake.redis
+from sake import _names
 from sake import testing
 from sake._tanjun import _asker
+from sake._tanjun import _table
 
 Payload = dict[str, typing.Any]
 AsyncCache, GuildBound, Single = dependencies.AsyncCache, dependencies.GuildBoundCache, dependencies.SingleStoreCache
@@ -430,8 +433,7 @@ async def test_of_very_many_guilds_the_members_are_not_searched(
 ) -> None:
     stock.client = make_client(bot)
     stock.cache.add_to_tanjun(stock.client, trust_get_for=trusted)
-    lists = ("channels", "emojis", "members", "presences", "roles", "stickers", "threads", "voice_states")
-    empty = {**stock.world.guild_create(stock.guild.id), **dict.fromkeys(lists, ())}
+    empty = {**stock.world.guild_create(stock.guild.id), **dict.fromkeys(_names.LISTS, ())}
     for guild_id in range(1, 101):
         feed("GUILD_CREATE", {**empty, "id": str(guild_id)})
     await feed.settle()
@@ -640,3 +642,13 @@ def test_without_tanjun_its_extra_is_named() -> None:
     )
     found = subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, capture_output=True, text=True)
     assert 'pip install "sake-cache[tanjun]"' in found.stdout
+
+
+def test_the_guide_tells_of_every_resource_whether_it_is_trusted() -> None:
+    guide = (pathlib.Path(__file__).parents[1] / "docs" / "guides" / "tanjun.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([a-z, ]+) \| (yes|no) \|", guide, re.MULTILINE)
+    told = {name: trusted == "yes" for names, trusted in rows for name in names.split(", ")}
+    several = [row for row in _table.ROWS if row.shape is not _table.Shape.SINGLE]
+    methods = {row.name.iter_all.removeprefix("iter_").replace("dm_", "direct_message_"): row for row in several}
+    single = {"the own user": False, "the application": False}
+    assert told == {name.replace("_", " "): row.is_trusted for name, row in methods.items()} | single

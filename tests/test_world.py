@@ -15,6 +15,7 @@ import orjson
 import pytest
 from hypothesis import strategies
 
+from sake import _names
 from sake import testing
 
 Payload = dict[str, typing.Any]
@@ -46,10 +47,7 @@ def _guild_parts(bot: hikari.GatewayBot, payload: Payload) -> int:
         definition.threads(),
         definition.voice_states(),
     )
-    assert [len(part) for part in parts] == [
-        len(payload[name])
-        for name in ("channels", "emojis", "members", "presences", "roles", "stickers", "threads", "voice_states")
-    ]
+    assert [len(part) for part in parts] == [len(payload[name]) for name in _names.LISTS]
     return definition.guild().id
 
 
@@ -514,7 +512,7 @@ class Follower:
             "record": _fields(payload),
             "messages": old["messages"],
             "invites": old["invites"],
-            **{kind: {_key(kind, p): p for p in payload[kind]} for kind in CHILDREN},
+            **{kind: {_key(kind, p): p for p in payload[kind]} for kind in _names.LISTS},
         }
 
     def _presence_update(self, guild: Payload, payload: Payload) -> None:
@@ -611,8 +609,7 @@ class Follower:
             del guild["messages"][message_id]
 
 
-CHILDREN = ("roles", "channels", "threads", "emojis", "stickers", "members", "presences", "voice_states")
-NOT_FIELDS = {*CHILDREN, "unavailable", "stage_instances", "guild_scheduled_events", "soundboard_sounds"}
+NOT_FIELDS = {*_names.LISTS, "unavailable", "stage_instances", "guild_scheduled_events", "soundboard_sounds"}
 
 
 def _fields(payload: Payload) -> Payload:
@@ -650,7 +647,7 @@ def test_who_follows_all_events_knows_what_is_true(seed: int, weights: dict[str,
     for guild_id, guild in world.guilds.items():
         known = follower.guilds[guild_id]
         assert known["available"] == guild.available
-        for kind in ("record", "messages", "invites", *CHILDREN):
+        for kind in ("record", "messages", "invites", *_names.LISTS):
             assert known[kind] == getattr(guild, kind), kind
 
     assert {id_: user for id_, user in world.users.items() if id_ in follower.users} == {

@@ -29,26 +29,23 @@ from ._adapters import InGuild
 from ._adapters import Single
 from ._adapters import Users
 from ._asker import Asker
+from ._asker import Membership
 from ._manager import Manager
 from ._table import ROWS
 from ._table import Row
 from ._table import Shape
 
-if typing.TYPE_CHECKING:
-    from sake.redis import ResourceClient
-    from sake.redis import _membership
-
 
 def add_to_tanjun(
-    cache: ResourceClient,
+    cache: abc.Resource,
     client: tanjun.abc.Client,
     /,
     *,
     trust_get_for: collections.Collection[type[object]] | None,
     tanjun_managed: bool,
-    membership: _membership.Membership,
+    membership: Membership,
 ) -> None:
-    """Do what [sake.redis.ResourceClient.add_to_tanjun][] is documented to do.
+    """Register the cache as async caches, and let the client manage it if it should.
 
     `membership` finds users among the stored members.
     """
@@ -64,7 +61,6 @@ def add_to_tanjun(
     for alias, adapter in adapters.items():
         client.set_type_dependency(alias, adapter)
 
-    cache.add_to_alluka(client.injector)
     if tanjun_managed:
         manager.attach()
 
@@ -73,7 +69,7 @@ async def _be_settled() -> None:
     """Open nothing: whoever made the cache does that."""
 
 
-def _is_of(cache: ResourceClient, adapter: object, /) -> bool:
+def _is_of(cache: abc.Resource, adapter: object, /) -> bool:
     return isinstance(adapter, Adapter) and adapter.cache is cache
 
 

@@ -20,7 +20,6 @@ from ._asker import Asker
 from ._asker import NoDefault
 from ._table import Row
 from ._table import Shape
-from ._table import to_snowflake
 
 _DefaultT = typing.TypeVar("_DefaultT")
 _KeyT = typing.TypeVar("_KeyT")
@@ -112,20 +111,20 @@ class Adapter(typing.Generic[_ValueT]):
 
     def iter_all(self) -> dependencies.CacheIterator[_ValueT]:
         """Iterate over the entries of all guilds."""
-        return _Entries(self._asker, getattr(self._asker.cache, self._row.iter_all)())
+        return _Entries(self._asker, getattr(self._asker.cache, self._row.name.iter_all)())
 
     def iter_for_guild(self, guild_id: hikari.Snowflakeish, /) -> dependencies.CacheIterator[_ValueT]:
         """Iterate over the entries of one guild."""
         try:
-            guild = to_snowflake(guild_id)
+            entries = getattr(self._asker.cache, self._row.name.iter_for_guild)(guild_id)
         except ValueError:
             return _Entries(self._asker, _Nothing())
 
-        entries = getattr(self._asker.cache, self._row.iter_for_guild)(guild)
-        return _Entries(self._asker, entries, guild if self._row.has_everyone else None)
+        return _Entries(self._asker, entries, hikari.Snowflake(guild_id) if self._row.has_everyone else None)
 
     def _get(self, *key: object, **hints: object) -> collections.Awaitable[_ValueT]:
-        entry: collections.Awaitable[_ValueT] = getattr(self._asker.cache, self._row.get)(*key, **hints)
+        look = getattr(self._asker.cache, self._row.get or self._row.name.get)
+        entry: collections.Awaitable[_ValueT] = look(*key, **hints)
         return entry
 
     async def _knows(self, key: object, guild_id: hikari.Snowflake | None, /) -> bool:
@@ -149,12 +148,7 @@ class Global(Adapter[_ValueT], dependencies.AsyncCache[_KeyT, _ValueT], typing.G
 
     @typing_extensions.override
     async def get(self, key: _KeyT, /, *, default: _DefaultT | NoDefault = NO_DEFAULT) -> _ValueT | _DefaultT:
-        try:
-            entity = self._row.check(key)
-        except ValueError as exc:
-            return self._asker.miss(exc, default)
-
-        return await self._asker.ask(lambda: self._get(entity), lambda: self._knows(entity, None), default)
+        return await self._asker.ask(lambda: self._get(key), lambda: self._knows(key, None), default)
 
 
 class Users(Global[hikari.Snowflakeish, hikari.User]):
@@ -191,12 +185,13 @@ class InGuild(Adapter[_ValueT], dependencies.GuildBoundCache[hikari.Snowflakeish
         *,
         default: _DefaultT | NoDefault = NO_DEFAULT,
     ) -> _ValueT | _DefaultT:
-        try:
-            guild, entity = to_snowflake(guild_id), self._row.check(key)
-        except ValueError as exc:
-            return self._asker.miss(exc, default)
+        return await self._asker.ask(
+            lambda: self._get_in(guild_id, key), lambda: self._knows(key, hikari.Snowflake(guild_id)), default
+        )
 
-        return await self._asker.ask(lambda: self._get_in(guild, entity), lambda: self._knows(entity, guild), default)
+    def _get_in(self, guild_id: hikari.Snowflakeish, key: hikari.Snowflakeish, /) -> collections.Awaitable[_ValueT]:
+        if self._row.shape is Shape.BOUND:
+            return self._get(guild_id, key)
 
-    def _get_in(self, guild_id: hikari.Snowflake, key: hikari.Snowflake, /) -> collections.Awaitable[_ValueT]:
-        return self._get(key, guild_id=guild_id) if self._row.shape is Shape.OWNED else self._get(guild_id, key)
+        # Told of no guild, the cache would look into all.
+        return self._get(key, guild_id=guild_id or "")

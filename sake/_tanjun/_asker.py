@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["NO_DEFAULT", "Asker", "NoDefault"]
+__all__ = ["NO_DEFAULT", "Asker", "Membership", "NoDefault"]
 
 import asyncio
 import enum
@@ -17,10 +17,6 @@ from tanjun import dependencies
 
 from sake import abc
 from sake import errors
-
-if typing.TYPE_CHECKING:
-    from sake.redis import ResourceClient
-    from sake.redis import _membership
 
 _DefaultT = typing.TypeVar("_DefaultT")
 _ValueT = typing.TypeVar("_ValueT")
@@ -41,6 +37,17 @@ class NoDefault(enum.Enum):
 NO_DEFAULT: typing.Final = NoDefault.NO_DEFAULT
 
 
+class Membership(typing.Protocol):
+    """What the stored members tell of users."""
+
+    async def find(self, user_id: hikari.Snowflakeish, /) -> hikari.User | None:
+        """Return a user who is a stored member of any guild, if that can be told."""
+
+    async def is_whole(self) -> bool:
+        """Return whether who is not found is a member of no guild that is known."""
+        ...
+
+
 class Asker:
     """Asks the cache, and tells what goes wrong in Tanjun's terms."""
 
@@ -48,8 +55,8 @@ class Asker:
 
     def __init__(
         self,
-        cache: ResourceClient,
-        membership: _membership.Membership,
+        cache: abc.Resource,
+        membership: Membership,
         settle: collections.Callable[[], collections.Awaitable[None]],
         /,
     ) -> None:
@@ -68,6 +75,9 @@ class Asker:
             return await (self._look_twice(look, is_final) if isinstance(default, NoDefault) else look())
         except errors.SakeException as exc:
             self.report(exc)
+            return self.miss(exc, default)
+        except ValueError as exc:
+            # Nothing can have such a key.
             return self.miss(exc, default)
 
     def miss(self, exc: Exception, default: _DefaultT | NoDefault, /) -> _DefaultT:
@@ -115,9 +125,9 @@ class Asker:
         """Return that what is not stored does not exist, since whoever registered the cache says so."""
         return True
 
-    async def knows_guild(self, guild_id: hikari.Snowflake, _: hikari.Snowflake | None, /) -> bool:
+    async def knows_guild(self, guild_id: hikari.Snowflakeish, _: hikari.Snowflake | None, /) -> bool:
         """Return whether a guild that is not stored is neither unavailable nor one of which changes were lost."""
-        return guild_id not in await self._doubtful_guilds()
+        return hikari.Snowflake(guild_id) not in await self._doubtful_guilds()
 
     async def knows_entities(self, _: object, guild_id: hikari.Snowflake | None, /) -> bool:
         """Return whether everything that is in a guild (or without one, in any guild) is stored."""

@@ -11,11 +11,11 @@ import typing
 
 import tanjun
 
+from sake import _flights
 from sake import errors
-from sake.redis import _flights
 
 if typing.TYPE_CHECKING:
-    from sake.redis import ResourceClient
+    from sake import abc
 
 _LOGGER: typing.Final = logging.getLogger("sake.tanjun")
 
@@ -25,7 +25,7 @@ class Manager:
 
     __slots__ = ("_cache", "_client", "_failure", "_flights", "_is_late", "_is_settled")
 
-    def __init__(self, cache: ResourceClient, client: tanjun.abc.Client, /) -> None:
+    def __init__(self, cache: abc.Resource, client: tanjun.abc.Client, /) -> None:
         self._cache = cache
         self._client = client
         self._failure: errors.SakeException | None = None

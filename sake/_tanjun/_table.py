@@ -11,8 +11,8 @@ from collections import abc as collections
 
 import hikari
 
+from sake import _names
 from sake import abc
-from sake.redis import _ids
 
 from ._asker import Asker
 
@@ -35,40 +35,19 @@ class Shape(enum.Enum):
     """By an id in a guild only."""
 
 
-def to_snowflake(given: object, /) -> hikari.Snowflake:
-    """Return an id that somebody gave.
-
-    Raises
-    ------
-    ValueError
-        If it is none.
-    """
-    return hikari.Snowflake(_ids.to_snowflake(given))
-
-
-def _to_code(given: object, /) -> str:
-    if not isinstance(given, str) or not _ids.is_code(given):
-        error_message = f"an invite is found by its code, not by {given!r}"
-        raise ValueError(error_message)
-
-    return given
-
-
-# The methods of a resource are named, not held, so that a row is one line and works for every class that implements the
-# interface. A name that is wrong cannot be found by a type checker; the tests ask every alias of every row.
+# The methods of a resource are named, not held, so that a row works for every class that implements the interface. A
+# name that is wrong cannot be found by a type checker; the tests ask every alias of every row.
 class Row(typing.NamedTuple):
     """One resource: for which models it is registered and which methods of its interface answer."""
 
     interface: type[typing.Any]
     shape: Shape
     models: tuple[type[typing.Any], ...]
-    get: str
-    iter_all: str = ""
-    iter_for_guild: str = ""
-    keys: tuple[typing.Any, ...] = (hikari.Snowflakeish,)
-    check: collections.Callable[[object], typing.Any] = to_snowflake
-    """Returns a key as the methods take it, or raises [ValueError][] if nothing can have that key."""
+    name: _names.Name
+    get: str = ""
+    """The method that returns one of them, if it is not called after them."""
 
+    keys: tuple[typing.Any, ...] = (hikari.Snowflakeish,)
     knows: Knows = Asker.as_told
     """What makes "not found" final where the resource is trusted."""
 
@@ -80,16 +59,20 @@ class Row(typing.NamedTuple):
 
 
 ROWS: typing.Final[tuple[Row, ...]] = (
-    Row(abc.MeCache, Shape.SINGLE, (hikari.OwnUser,), "get_me"),
-    Row(abc.ApplicationCache, Shape.SINGLE, (hikari.Application,), "fetch_application"),
-    Row(abc.ApplicationCache, Shape.SINGLE, (hikari.AuthorizationApplication,), "fetch_authorization_application"),
+    Row(abc.MeCache, Shape.SINGLE, (hikari.OwnUser,), _names.ME),
+    Row(abc.ApplicationCache, Shape.SINGLE, (hikari.Application,), _names.APPLICATION, get="fetch_application"),
+    Row(
+        abc.ApplicationCache,
+        Shape.SINGLE,
+        (hikari.AuthorizationApplication,),
+        _names.AUTHORIZATION,
+        get="fetch_authorization_application",
+    ),
     Row(
         abc.EmojiCache,
         Shape.OWNED,
         (hikari.KnownCustomEmoji,),
-        "get_emoji",
-        "iter_emojis",
-        "iter_emojis_for_guild",
+        _names.EMOJI,
         knows=Asker.knows_entities,
         is_trusted=True,
     ),
@@ -97,8 +80,7 @@ ROWS: typing.Final[tuple[Row, ...]] = (
         abc.GuildCache,
         Shape.GLOBAL,
         (hikari.Guild, hikari.GatewayGuild),
-        "get_guild",
-        "iter_guilds",
+        _names.GUILD,
         knows=Asker.knows_guild,
         is_trusted=True,
     ),
@@ -106,49 +88,26 @@ ROWS: typing.Final[tuple[Row, ...]] = (
         abc.GuildChannelCache,
         Shape.OWNED,
         (hikari.PermissibleGuildChannel,),
-        "get_guild_channel",
-        "iter_guild_channels",
-        "iter_guild_channels_for_guild",
+        _names.CHANNEL,
         knows=Asker.knows_entities,
         is_trusted=True,
     ),
-    Row(
-        abc.ThreadCache,
-        Shape.OWNED,
-        (hikari.GuildThreadChannel,),
-        "get_thread",
-        "iter_threads",
-        "iter_threads_for_guild",
-        knows=Asker.knows_entities,
-    ),
-    Row(abc.DMChannelCache, Shape.GLOBAL, (hikari.DMChannel,), "get_dm_channel", "iter_dm_channels"),
+    Row(abc.ThreadCache, Shape.OWNED, (hikari.GuildThreadChannel,), _names.THREAD, knows=Asker.knows_entities),
+    Row(abc.DMChannelCache, Shape.GLOBAL, (hikari.DMChannel,), _names.DM_CHANNEL),
     Row(
         abc.InviteCache,
         Shape.GLOBAL,
         (hikari.Invite, hikari.InviteWithMetadata),
-        "get_invite",
-        "iter_invites",
+        _names.INVITE,
         keys=(str, hikari.Snowflakeish),
-        check=_to_code,
     ),
-    Row(
-        abc.MemberCache,
-        Shape.BOUND,
-        (hikari.Member,),
-        "get_member",
-        "iter_members",
-        "iter_members_for_guild",
-        knows=Asker.knows_members,
-        is_trusted=True,
-    ),
-    Row(abc.MessageCache, Shape.GLOBAL, (hikari.Message,), "get_message", "iter_messages"),
+    Row(abc.MemberCache, Shape.BOUND, (hikari.Member,), _names.MEMBER, knows=Asker.knows_members, is_trusted=True),
+    Row(abc.MessageCache, Shape.GLOBAL, (hikari.Message,), _names.MESSAGE),
     Row(
         abc.PresenceCache,
         Shape.BOUND,
         (hikari.MemberPresence,),
-        "get_presence",
-        "iter_presences",
-        "iter_presences_for_guild",
+        _names.PRESENCE,
         knows=Asker.knows_entities,
         is_trusted=True,
     ),
@@ -156,9 +115,7 @@ ROWS: typing.Final[tuple[Row, ...]] = (
         abc.RoleCache,
         Shape.OWNED,
         (hikari.Role,),
-        "get_role",
-        "iter_roles",
-        "iter_roles_for_guild",
+        _names.ROLE,
         knows=Asker.knows_entities,
         is_trusted=True,
         has_everyone=True,
@@ -167,20 +124,16 @@ ROWS: typing.Final[tuple[Row, ...]] = (
         abc.StickerCache,
         Shape.OWNED,
         (hikari.GuildSticker,),
-        "get_sticker",
-        "iter_stickers",
-        "iter_stickers_for_guild",
+        _names.STICKER,
         knows=Asker.knows_entities,
         is_trusted=True,
     ),
-    Row(abc.UserCache, Shape.GLOBAL, (hikari.User,), "get_user", "iter_users", knows=Asker.knows_users),
+    Row(abc.UserCache, Shape.GLOBAL, (hikari.User,), _names.USER, knows=Asker.knows_users),
     Row(
         abc.VoiceStateCache,
         Shape.BOUND,
         (hikari.VoiceState,),
-        "get_voice_state",
-        "iter_voice_states",
-        "iter_voice_states_for_guild",
+        _names.VOICE_STATE,
         knows=Asker.knows_entities,
         is_trusted=True,
     ),

@@ -14,6 +14,7 @@ from collections import abc as collections
 import attrs
 import hikari
 
+from sake import _names
 from sake import errors
 from sake.cli import _kinds
 
@@ -138,7 +139,7 @@ class Comparison:
         await self._compare_availability(expected.id, available=truth["available"], verdict=verdict)
         for kind in _kinds.IN_GUILDS:
             found = await self._compare_kind(kind, expected.id, truth, verdict)
-            if kind.name == "member":
+            if kind.name is _names.MEMBER:
                 await self._compare_users(truth["members"], found, verdict)
 
         await self._compare_invites(truth["invites"], verdict)
@@ -186,15 +187,16 @@ class Comparison:
     ) -> _Models:
         expected = {kind.key(model): model for model in kind.build_all(self._factory, guild, truth)}
         found = {kind.key(model): model async for model in kind.read(self._cache, guild)}
-        self._found[kind.name] += len(found)
-        if kind.name == "member" and not truth["available"] and not await self._cache.is_member_list_complete(guild):
+        self._found[kind.name.words] += len(found)
+        is_cut_short = kind.name is _names.MEMBER and not truth["available"]
+        if is_cut_short and not await self._cache.is_member_list_complete(guild):
             verdict.notes.append(f"guild {guild} is in an outage that began before all of its members were received")
             expected = {user: member for user, member in expected.items() if user in found}
 
-        verdict.judge(kind.name, expected, found, where=f" of guild {guild}", ignored=kind.ignored)
+        verdict.judge(kind.name.words, expected, found, where=f" of guild {guild}", ignored=kind.ignored)
         if kind.check is not None:
             verdict.differences += [
-                f"{kind.name} {key} of guild {guild}: {fault}"
+                f"{kind.name.words} {key} of guild {guild}: {fault}"
                 for key, model in found.items()
                 if (fault := kind.check(model)) is not None
             ]
@@ -234,9 +236,9 @@ class Comparison:
 
         for kind in _kinds.IN_GUILDS:
             stored = await kind.read_all(cache).len()
-            if stored != self._found[kind.name]:
-                number = stored - self._found[kind.name]
-                verdict.differences.append(f"{number} {kind.plural} belong to guilds that do not exist")
+            if stored != self._found[kind.name.words]:
+                number = stored - self._found[kind.name.words]
+                verdict.differences.append(f"{number} {kind.name.plural} belong to guilds that do not exist")
 
         waiting = 0
         async for message in cache.iter_messages():

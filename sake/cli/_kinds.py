@@ -12,6 +12,8 @@ from collections import abc as collections
 
 import hikari
 
+from sake import _names
+
 if typing.TYPE_CHECKING:
     import sake
 
@@ -23,23 +25,9 @@ _Payload: typing.TypeAlias = collections.Mapping[str, typing.Any]
 class GuildKind(typing.Generic[_T]):
     """A kind of entity that lives in guilds."""
 
-    name: str
-    """What one of them is called."""
-
-    plural: str
-    """What several of them are called."""
-
-    truth: str
-    """The name of the list of payloads in what is true of a guild."""
-
+    name: _names.Name
     build: collections.Callable[[hikari.api.EntityFactory, _Payload, hikari.Snowflake], _T]
     """Builds a model from (factory, payload, guild id)."""
-
-    read: collections.Callable[[sake.RedisCache, hikari.Snowflake], sake.abc.CacheIterator[_T]]
-    """Iterates over those of a guild."""
-
-    read_all: collections.Callable[[sake.RedisCache], sake.abc.CacheIterator[_T]]
-    """Iterates over those of all guilds."""
 
     key: collections.Callable[[_T], hikari.Snowflake] = operator.attrgetter("id")
     """Tells a model's id within its guild."""
@@ -54,7 +42,17 @@ class GuildKind(typing.Generic[_T]):
         self, factory: hikari.api.EntityFactory, guild: hikari.Snowflake, truth: _Payload, /
     ) -> collections.Iterator[_T]:
         """Build the models of what is true of a guild."""
-        return (self.build(factory, payload, guild) for payload in truth[self.truth])
+        return (self.build(factory, payload, guild) for payload in truth[self.name.list])
+
+    def read(self, cache: sake.RedisCache, guild: hikari.Snowflake, /) -> sake.abc.CacheIterator[_T]:
+        """Iterate over those of a guild."""
+        entries: sake.abc.CacheIterator[_T] = getattr(cache, self.name.iter_for_guild)(guild)
+        return entries
+
+    def read_all(self, cache: sake.RedisCache, /) -> sake.abc.CacheIterator[_T]:
+        """Iterate over those of all guilds."""
+        entries: sake.abc.CacheIterator[_T] = getattr(cache, self.name.iter_all)()
+        return entries
 
 
 def _build_channel(
@@ -74,70 +72,22 @@ def _check_voice_state(state: hikari.VoiceState, /) -> str | None:
 _USER_ID: typing.Final = operator.attrgetter("user_id")
 
 IN_GUILDS: typing.Final[tuple[GuildKind[typing.Any], ...]] = (
+    GuildKind(_names.CHANNEL, _build_channel),
+    GuildKind(_names.THREAD, lambda factory, payload, guild: factory.deserialize_guild_thread(payload, guild_id=guild)),
+    GuildKind(_names.ROLE, lambda factory, payload, guild: factory.deserialize_role(payload, guild_id=guild)),
     GuildKind(
-        "channel",
-        "channels",
-        "channels",
-        _build_channel,
-        lambda cache, guild: cache.iter_guild_channels_for_guild(guild),
-        lambda cache: cache.iter_guild_channels(),
+        _names.EMOJI, lambda factory, payload, guild: factory.deserialize_known_custom_emoji(payload, guild_id=guild)
     ),
+    GuildKind(_names.STICKER, lambda factory, payload, _: factory.deserialize_guild_sticker(payload)),
+    GuildKind(_names.MEMBER, lambda factory, payload, guild: factory.deserialize_member(payload, guild_id=guild)),
     GuildKind(
-        "thread",
-        "threads",
-        "threads",
-        lambda factory, payload, guild: factory.deserialize_guild_thread(payload, guild_id=guild),
-        lambda cache, guild: cache.iter_threads_for_guild(guild),
-        lambda cache: cache.iter_threads(),
-    ),
-    GuildKind(
-        "role",
-        "roles",
-        "roles",
-        lambda factory, payload, guild: factory.deserialize_role(payload, guild_id=guild),
-        lambda cache, guild: cache.iter_roles_for_guild(guild),
-        lambda cache: cache.iter_roles(),
-    ),
-    GuildKind(
-        "emoji",
-        "emojis",
-        "emojis",
-        lambda factory, payload, guild: factory.deserialize_known_custom_emoji(payload, guild_id=guild),
-        lambda cache, guild: cache.iter_emojis_for_guild(guild),
-        lambda cache: cache.iter_emojis(),
-    ),
-    GuildKind(
-        "sticker",
-        "stickers",
-        "stickers",
-        lambda factory, payload, _: factory.deserialize_guild_sticker(payload),
-        lambda cache, guild: cache.iter_stickers_for_guild(guild),
-        lambda cache: cache.iter_stickers(),
-    ),
-    GuildKind(
-        "member",
-        "members",
-        "members",
-        lambda factory, payload, guild: factory.deserialize_member(payload, guild_id=guild),
-        lambda cache, guild: cache.iter_members_for_guild(guild),
-        lambda cache: cache.iter_members(),
-    ),
-    GuildKind(
-        "presence",
-        "presences",
-        "presences",
+        _names.PRESENCE,
         lambda factory, payload, guild: factory.deserialize_member_presence(payload, guild_id=guild),
-        lambda cache, guild: cache.iter_presences_for_guild(guild),
-        lambda cache: cache.iter_presences(),
         _USER_ID,
     ),
     GuildKind(
-        "voice state",
-        "voice states",
-        "voice_states",
+        _names.VOICE_STATE,
         lambda factory, payload, guild: factory.deserialize_voice_state(payload, guild_id=guild),
-        lambda cache, guild: cache.iter_voice_states_for_guild(guild),
-        lambda cache: cache.iter_voice_states(),
         _USER_ID,
         frozenset(("member",)),
         _check_voice_state,

@@ -128,6 +128,6 @@ async def count(cache: sake.RedisCache, /) -> dict[str, int]:
     """
     counts = {"guilds": await cache.iter_guilds().len()}
     for kind in _kinds.IN_GUILDS:
-        counts[kind.plural] = await kind.read_all(cache).len()
+        counts[kind.name.plural] = await kind.read_all(cache).len()
 
     return counts

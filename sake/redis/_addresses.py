@@ -7,6 +7,7 @@ __all__ = [
     "check_address",
     "hide_password",
     "is_cluster",
+    "is_sendable",
     "is_sentinel",
     "nodes",
     "of_node",
@@ -53,6 +54,10 @@ def check_address(address: object, /) -> tuple[str, int | None]:
     if not isinstance(address, str):
         error_message = f"address must be a text such as redis://localhost, not {type(address).__name__}"
         raise ValueError(error_message)  # noqa: TRY004 - every setting that cannot be used is a ValueError
+
+    if not is_sendable(address):
+        error_message = "address must be made of whole characters; the one given has halves of some (surrogates)"
+        raise ValueError(error_message)
 
     scheme, separator, rest = address.partition("://")
     if separator and scheme in _MODES:
@@ -125,6 +130,11 @@ def service(address: str, /) -> str:
     """Return the name under which Sentinels know the server."""
     path = address.partition("://")[2].partition("?")[0].partition("/")[2]
     return urllib.parse.unquote(path.strip("/"))
+
+
+def is_sendable(text: str, /) -> bool:
+    """Return whether a text has no lone surrogates, which no encoding has bytes for."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def hide_password(address: str, /) -> str:

@@ -380,6 +380,7 @@ class ResourceClient(abc.Resource):
             tanjun_managed=tanjun_managed,
             membership=_membership.Membership(self._engine),
         )
+        self.add_to_alluka(client.injector)
 
     def add_to_alluka(self, client: alluka.abc.Client, /) -> None:
         """Register this cache for injection, in bots that use Alluka but not Tanjun.

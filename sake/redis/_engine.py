@@ -14,12 +14,12 @@ from collections import abc as collections
 import hikari
 
 from sake import errors
+from sake._flights import Flights
 
 from . import _rights
 from ._connections import Connections
 from ._epochs import Epochs
 from ._facts import Facts
-from ._flights import Flights
 from ._reader import Reader
 from ._setup import Setup
 from ._writer import Writer

@@ -37,7 +37,7 @@ class Membership:
     def __init__(self, opened: collections.Callable[[], Engine], /) -> None:
         self._opened = opened
 
-    async def find(self, user_id: hikari.Snowflake, /) -> hikari.User | None:
+    async def find(self, user_id: hikari.Snowflakeish, /) -> hikari.User | None:
         """Return a user who is a stored member of any guild; of none if there are too many guilds to look into.
 
         Raises

@@ -11,6 +11,7 @@ from collections import abc as collections
 
 import hikari
 
+from ._addresses import is_sendable
 from ._application import Application
 
 _SOUND: typing.Final[dict[str, tuple[collections.Callable[[object], bool], str]]] = {
@@ -21,7 +22,10 @@ _SOUND: typing.Final[dict[str, tuple[collections.Callable[[object], bool], str]]
     "connection_options": (lambda given: given is None or isinstance(given, collections.Mapping), "a mapping"),
     "dumps": (callable, "a function"),
     "loads": (callable, "a function"),
-    "password": (lambda given: given is None or isinstance(given, str), "a text"),
+    "password": (
+        lambda given: given is None or (isinstance(given, str) and is_sendable(given)),
+        "a text of whole characters",
+    ),
 }
 
 

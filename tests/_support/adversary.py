@@ -14,22 +14,13 @@ import hikari
 
 from _support import gateway
 from _support import streams
+from sake import _names
 from sake import testing
 
 Payload = dict[str, typing.Any]
 Event = tuple[str, Payload, gateway.Shard]
 
 SHARDS: typing.Final = (gateway.Shard(0, 2), gateway.Shard(1, 2))
-LISTS: typing.Final = (
-    "channels",
-    "emojis",
-    "members",
-    "presences",
-    "roles",
-    "stickers",
-    "threads",
-    "voice_states",
-)
 
 _GUILDS: typing.Final = 3
 _NAMES: typing.Final = ("amber", "birch", "cedar", "dune")
@@ -183,9 +174,9 @@ class Adversary:
         }
         payload = {**self._guild, "id": here, "name": self._name(), "member_count": self._below(9), **lists}
         if not self._below(3):
-            payload[self._pick(LISTS)] = []
+            payload[self._pick(_names.LISTS)] = []
         if not self._below(3):
-            del payload[self._pick(LISTS)]
+            del payload[self._pick(_names.LISTS)]
         if not self._below(3):
             del payload["unavailable"]
 

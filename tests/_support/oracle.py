@@ -16,19 +16,11 @@ from hikari.internal import cache as cache_utility
 from _support import gateway
 from _support import models
 from _support import snapshots
+from sake import _names
 
 Payload = dict[str, typing.Any]
 
-_CLEAR: typing.Final = {
-    "channels": "clear_guild_channels_for_guild",
-    "emojis": "clear_emojis_for_guild",
-    "members": "clear_members_for_guild",
-    "presences": "clear_presences_for_guild",
-    "roles": "clear_roles_for_guild",
-    "stickers": "clear_stickers_for_guild",
-    "threads": "clear_threads_for_guild",
-    "voice_states": "clear_voice_states_for_guild",
-}
+_CLEAR: typing.Final = {name.list: name.clear_for_guild for name in _names.IN_GUILDS}
 """The list in a payload → what empties hikari's cache of that kind in a guild."""
 
 _KNOWN_CHANNELS: typing.Final = frozenset(

@@ -13,6 +13,7 @@ import pytest
 
 import sake.redis
 from _support import models
+from sake import _names
 from sake import abc
 from sake import errors
 
@@ -24,47 +25,37 @@ Found = dict[typing.Any, typing.Any]
 class GuildKind:
     """How to ask both caches for the entities of a kind that live in guilds."""
 
-    name: str
-    iterator: str
-    getter: str
+    called: _names.Name
     key: str = "id"
-    view_for_guild: str | None = None
     by_id_alone: bool = True
     by_channel: str | None = None
 
+    @property
+    def name(self) -> str:
+        return self.called.plural
+
+    @property
+    def iterator(self) -> str:
+        return self.called.iter_all
+
+    @property
+    def getter(self) -> str:
+        return self.called.get
+
+    @property
+    def view_for_guild(self) -> str | None:
+        return None if self.called is _names.CHANNEL else f"get_{self.called.list}_view_for_guild"
+
 
 GUILD_KINDS: typing.Final = (
-    GuildKind("channels", "iter_guild_channels", "get_guild_channel"),
-    GuildKind("emojis", "iter_emojis", "get_emoji", view_for_guild="get_emojis_view_for_guild"),
-    GuildKind(
-        "members",
-        "iter_members",
-        "get_member",
-        view_for_guild="get_members_view_for_guild",
-        by_id_alone=False,
-    ),
-    GuildKind(
-        "presences",
-        "iter_presences",
-        "get_presence",
-        "user_id",
-        view_for_guild="get_presences_view_for_guild",
-        by_id_alone=False,
-    ),
-    GuildKind("roles", "iter_roles", "get_role", view_for_guild="get_roles_view_for_guild"),
-    GuildKind("stickers", "iter_stickers", "get_sticker", view_for_guild="get_stickers_view_for_guild"),
-    GuildKind(
-        "threads", "iter_threads", "get_thread", view_for_guild="get_threads_view_for_guild", by_channel="parent_id"
-    ),
-    GuildKind(
-        "voice states",
-        "iter_voice_states",
-        "get_voice_state",
-        "user_id",
-        view_for_guild="get_voice_states_view_for_guild",
-        by_id_alone=False,
-        by_channel="channel_id",
-    ),
+    GuildKind(_names.CHANNEL),
+    GuildKind(_names.EMOJI),
+    GuildKind(_names.MEMBER, by_id_alone=False),
+    GuildKind(_names.PRESENCE, "user_id", by_id_alone=False),
+    GuildKind(_names.ROLE),
+    GuildKind(_names.STICKER),
+    GuildKind(_names.THREAD, by_channel="parent_id"),
+    GuildKind(_names.VOICE_STATE, "user_id", by_id_alone=False, by_channel="channel_id"),
 )
 
 Expectation = dict[str, Found]

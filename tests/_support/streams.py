@@ -8,6 +8,7 @@ import typing
 import hikari
 
 from _support import gateway
+from sake import _names
 from sake import testing
 
 Payload = dict[str, typing.Any]
@@ -228,7 +229,7 @@ class HandWritten:
         self._add("GUILD_DELETE", {"id": joined["id"]})
         self._add("GUILD_DELETE", {"id": p.snowflake()})
         partial = p.guild()
-        for name in ("channels", "emojis", "members", "presences", "roles", "stickers", "threads", "voice_states"):
+        for name in _names.LISTS:
             del partial[name]
         self._add("GUILD_CREATE", partial)
 

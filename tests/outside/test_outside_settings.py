@@ -42,6 +42,13 @@ def test_an_address_that_is_no_text_is_refused_by_name(address: typing.Any) -> N
         samples.make_cache(address=address)
 
 
+@pytest.mark.parametrize("options", [{"address": "redis://u:\ud800@localhost"}, {"password": "\ud800"}])
+def test_a_text_that_cannot_be_sent_is_refused_by_name_and_not_shown(options: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=f"^{next(iter(options))} must be") as caught:
+        samples.make_cache(**options)
+    assert "ud800" not in ascii(caught.value)
+
+
 @pytest.mark.parametrize("options", [{"nonsense": 1}, {"socket_timeout": "1"}])
 def test_an_option_that_redis_py_cannot_use_is_refused_by_name(options: dict[str, typing.Any]) -> None:
     with pytest.raises((TypeError, ValueError), match=next(iter(options))):

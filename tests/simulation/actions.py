@@ -10,6 +10,7 @@ import typing
 from _support import snapshots
 
 import sake
+from sake import _names
 from simulation import clients as clients_
 from simulation import events as events_
 from simulation import odd as odd_
@@ -20,11 +21,7 @@ if typing.TYPE_CHECKING:
 Client = clients_.Client
 World = typing.TypeVar("World", bound="world_.World")
 
-_ITERATORS: typing.Final = {
-    "channels": "iter_guild_channels",
-    "voice_states": "iter_voice_states",
-    **{name: f"iter_{name}" for name in ("emojis", "members", "presences", "roles", "stickers", "threads")},
-}
+_ITERATORS: typing.Final = {name.list: name.iter_all for name in _names.IN_GUILDS}
 _ALL: typing.Final = (
     *(kind.iterator for kind in snapshots.GUILD_KINDS),
     "iter_guilds",

@@ -20,6 +20,7 @@ from _support import adversary
 from _support import gateway
 from _support import streams
 
+from sake import _names
 from sake import testing
 
 Payload = dict[str, typing.Any]
@@ -35,16 +36,7 @@ CHUNK: typing.Final = 4
 QUERY: typing.Final = 3
 """How many members answer a query at most."""
 
-SQUARE_LISTS: typing.Final = (
-    "channels",
-    "emojis",
-    "members",
-    "presences",
-    "roles",
-    "stickers",
-    "threads",
-    "voice_states",
-)
+SQUARE_LISTS: typing.Final = _names.LISTS
 
 
 def _id(guild: str, place: int, number: int) -> str:
