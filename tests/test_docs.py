@@ -452,7 +452,7 @@ async def test_the_documented_commands_are_enough_and_all_needed() -> None:
         redis.asyncio.Redis.from_url(server.url) as client,
     ):
         rights = [f"+{name.lower()}" for name in documented]
-        await client.execute_command("ACL", "SETUSER", "sake", "on", ">secret", "~*", *rights)
+        await client.execute_command("ACL", "SETUSER", "sake", "on", ">secret", "~sake:*", *rights)
         await client.config_resetstat()
         await _use_everything(discord, server.url.replace("unix://", "unix://sake:secret@"))
         found = await client.info("commandstats")
