@@ -98,8 +98,8 @@ async def test_what_is_asked_at_once_shares_a_round_trip(
 async def test_the_guild_of_an_entity_is_asked_for_once_and_a_hint_saves_even_that(
     make_cache: typing.Any, raw: typing.Any, payloads: testing.Payloads
 ) -> None:
+    await _fill(await make_cache(database=0, fed=False), payloads)
     cache = await make_cache(database=0, fed=False)
-    await _fill(cache, payloads)
     for number, expected in ((11, 2), (11, 1), (11, 1)):
         await raw.config_resetstat()
         assert (await cache.get_role(number)).id == number
@@ -109,7 +109,7 @@ async def test_the_guild_of_an_entity_is_asked_for_once_and_a_hint_saves_even_th
     assert (await cache.get_role(11, guild_id=71)).id == 11
 
 
-async def test_a_remembered_guild_does_not_hide_that_an_entity_is_gone_or_elsewhere(
+async def test_a_remembered_guild_does_not_hide_that_an_entity_is_gone_or_there_again(
     make_cache: typing.Any, payloads: testing.Payloads
 ) -> None:
     cache, other = await make_cache(database=0), await make_cache(database=0, fed=False)
@@ -118,9 +118,9 @@ async def test_a_remembered_guild_does_not_hide_that_an_entity_is_gone_or_elsewh
     await other.delete_role(11)
     with pytest.raises(sake.EntryNotFound):
         await cache.get_role(11)
-    await other.set_role(72, payloads.role(id="11", name="new"))
+    await other.set_role(71, payloads.role(id="11", name="new"))
     found = await cache.get_role(11)
-    assert (found.name, found.guild_id) == ("new", 72)
+    assert (found.name, found.guild_id) == ("new", 71)
 
 
 async def test_a_hint_of_the_wrong_guild_deletes_nothing(make_cache: typing.Any, payloads: testing.Payloads) -> None:

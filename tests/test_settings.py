@@ -258,7 +258,9 @@ async def test_a_mixed_cache_stores_its_kinds_and_no_others(
     feed("MESSAGE_CREATE", payloads.message(guild_id=guild["id"]))
     await cache.flush()
     assert await cache.iter_members().len() == len(guild["members"])
-    assert {keys.use_of(key) for key in await raw.keys()} == {"member", "member-list", "user", "guilds", "meta"}
+    assert {keys.use_of(key) for key in await raw.keys()} == {
+        *("member", "member-list", "user", "guilds", "meta", "session"),
+    }
 
 
 async def test_a_cache_without_users_stores_members_with_theirs(
@@ -383,17 +385,17 @@ async def test_an_override_set_while_open_is_refused_by_name_and_nothing_changes
 
 
 DATABASES = {
-    0: {"emoji"},
-    1: {"guild"},
-    2: {"channel"},
+    0: {"emoji", "emoji-list"},
+    1: {"guild", "guild-list"},
+    2: {"channel", "channel-list"},
     4: {"member", "member-list"},
-    5: {"presence"},
-    6: {"role"},
+    5: {"presence", "presence-list"},
+    6: {"role", "role-list"},
     7: {"user"},
-    8: {"voice_state", "voice_state-channel"},
-    9: {"guilds", "guild-of"},
-    11: {"thread", "thread-channel"},
-    12: {"sticker"},
+    8: {"voice_state", "voice_state-channel", "voice_state-list"},
+    9: {"guilds", "guild-of", "session"},
+    11: {"thread", "thread-channel", "thread-list"},
+    12: {"sticker", "sticker-list"},
 }
 
 

@@ -56,7 +56,7 @@ SENT = {f"cmdstat_{name.decode().lower()}" for name in ALLOWED - {b"HSET", b"HDE
 # Steps of the script: how many keys each names, and how many arguments follow those; or a count and that many times.
 STEPS = {
     b"check": (1, 1),
-    b"clear": (2, 1),
+    b"clear": (2, 2),
     b"drop": (2, "n"),
     b"empty": (2, 1),
     b"put": (1, "n"),

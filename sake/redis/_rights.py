@@ -70,7 +70,7 @@ _ARGUMENTS: typing.Final[dict[str, tuple[str, ...]]] = {
 }
 """What follows the key."""
 
-_CHANNELS: typing.Final[_Uses] = ("HGETALL", "HDEL HSET UNLINK")
+_CHANNELS: typing.Final[_Uses] = ("HGETALL", "HDEL HSET HVALS UNLINK")
 _FACTS: typing.Final[_Uses] = ("HMGET", "HDEL HSET")
 _GUILDS: typing.Final[_Uses] = ("SCARD SMEMBERS", "SADD SREM")
 _LIST: typing.Final[_Uses] = ("HLEN HMGET HSCAN HVALS", "HDEL HEXISTS HKEYS HSET PERSIST PEXPIRE UNLINK")

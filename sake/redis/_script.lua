@@ -4,7 +4,7 @@
 -- in KEYS, 0 where there is none. "n …" stands for a count and so many arguments.
 --
 --   check  key length             ends it all unless the hash has so many fields
---   clear  key places told        removes a list and its places, and tells the ids in it if told is 1
+--   clear  key places told told   removes a list and its places, and tells the ids in them, where these are 1
 --   drop   key places n id…       removes entries of a list, and their places
 --   empty  key places channel     removes the entries that are in a channel
 --   put    key n field value…     sets fields
@@ -63,8 +63,9 @@ end
 local run = {}
 
 function run.clear()
-  local key, places, is_told = next_key(), next_key(), next_argument() == '1'
-  if is_told then tell(call('HKEYS', key)) end
+  local key, places = next_key(), next_key()
+  if next_argument() == '1' then tell(call('HKEYS', key)) end
+  if next_argument() == '1' then tell(call('HVALS', places)) end
   if key then call('UNLINK', key) end
   if places then call('UNLINK', places) end
 end

@@ -322,7 +322,8 @@ class Transaction:
         """Add what goes of a list (`key`), of its table of channels, or of both."""
         changes, channels = scope.changes, self._channels(scope)
         if changes.cleared:
-            place.step("clear", key, channels, then=(int(scope.is_told),))
+            # Which channels another process wrote facts of is known only from here.
+            place.step("clear", key, channels, then=(int(scope.is_told), int(scope.is_left and bool(channels))))
         for channel in changes.cleared_channels:
             place.step("empty", key, channels, then=(channel,))
         if len(scope.drops) >= _MANY and not channels:

@@ -73,7 +73,7 @@ class Model:
         }
 
     def needed_facts(self) -> dict[str, str]:
-        """Return the guilds of those ids that somebody may look for: of what is stored, and of the channels it is in."""
+        """Return the guilds of the ids that somebody may look for: of what is stored, and of channels it is in."""
         found: dict[str, str] = {}
         for (kind, guild), payloads in self.payloads().items():
             if kind.owned:

@@ -12,7 +12,7 @@ _OWN: typing.Final = re.compile(
     r"(?P<namespace>[A-Za-z0-9_.-]+):(?:"
     r"\{(?P<guild>\d{1,20})\}:(?P<in_guild>[a-z_-]+)"
     r"|(?P<bucket>guild-of):\d{1,5}"
-    r"|(?P<single>[a-z_-]+):(?P<entity>[A-Za-z0-9_-]{1,64})"
+    r"|(?P<single>(?!(?:guild-of|guilds|meta):)[a-z_-]+):(?P<entity>[A-Za-z0-9_-]{1,64})"
     r"|(?P<only>guilds|meta)"
     r")"
 )
@@ -58,5 +58,5 @@ def use_of(key: str | bytes, /) -> str:
 
 
 def outlasts(key: str | bytes, /) -> bool:
-    """Return whether a key may stay when everything is cleared, for as long as the bot has its guilds."""
-    return use_of(key) in {"guilds", "guild-of", "meta"}
+    """Return whether a key may stay when everything is cleared, for as long as a bot runs and has its guilds."""
+    return use_of(key) in {"guilds", "guild-of", "meta", "session"}

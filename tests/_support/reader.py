@@ -49,7 +49,7 @@ class Reader:
         self.check("all roles iterated", [role.name for role in await cache.iter_roles(window_size=size)])
         self.check("the guild", [(await cache.get_guild(guild)).name] * self.count)
         pipeline = self.raw.pipeline(transaction=True)
-        pipeline.hget("guild", str(guild))
+        pipeline.hget(keys.in_guild("guild", guild), str(guild))
         for kind in ("role", "channel", "member"):
             pipeline.hvals(keys.in_guild(kind, guild))
         record, *children = await pipeline.execute()

@@ -45,6 +45,7 @@ _ENTRIES: typing.Final = 12
 _PAGE: typing.Final = pathlib.Path(__file__).parents[2] / "docs" / "architecture.md"
 _SNOWFLAKE: typing.Final = "[0-9]{1,20}"
 _CODE: typing.Final = "[A-Za-z0-9_-]{1,64}"
+_SHARD: typing.Final = "[0-9]+-[0-9]+"
 
 Wanted = dict[str, list[str]]
 """The ids of what must be found, by kind."""
@@ -79,11 +80,13 @@ class Scheme:
 
     @staticmethod
     def _entry_of(kind: str) -> str:
-        return {"invite": _CODE, "me": "me", "application": "own", "authorization": "own"}.get(kind, _SNOWFLAKE)
+        singles = {"invite": _CODE, "me": "me", "application": "own", "authorization": "own", "session": _SHARD}
+        return singles.get(kind, _SNOWFLAKE)
 
     def _key_of(self, kind: str, key: str) -> str:
         pattern = re.escape(key)
-        for name, ids in (("<guild>", _SNOWFLAKE), ("<channel>", _SNOWFLAKE), ("<id>", self._entry_of(kind))):
+        placeholders = {"<guild>": _SNOWFLAKE, "<bucket>": "[0-9]{1,5}", "<shard>": _SHARD, "<id>": self._entry_of(kind)}
+        for name, ids in placeholders.items():
             pattern = pattern.replace(re.escape(name), ids)
         return pattern
 

@@ -132,7 +132,7 @@ async def test_an_invite_whose_code_is_none_is_skipped_and_counted(
     feed("INVITE_CREATE", payloads.invite(code="sound", guild_id=samples.GUILD, channel_id="5"))
     await _appears(lambda: reader.get_invite("sound"))
     assert cache.statistics.skipped == 2
-    assert [key for key in await raw.keys() if key.startswith(b"invite:")] == [b"invite:sound"]
+    assert await raw.keys(keys.single("invite", "*")) == [keys.single("invite", "sound").encode()]
 
 
 @pytest.mark.parametrize("odd", ["\ud800", "", "abc", "-1", "1 ", "٣", "9" * 5_000, "{1}", None, 1.5, [], True])
@@ -229,6 +229,7 @@ async def test_an_event_that_fails_half_way_leaves_nothing(
         keys.guild_of(5),
         keys.guilds(),
         keys.meta(),
+        keys.single("session", "0-1"),
     }
 
 
