@@ -29,7 +29,7 @@ from ._adapters import InGuild
 from ._adapters import Single
 from ._adapters import Users
 from ._asker import Asker
-from ._asker import Membership
+from ._asker import Knowledge
 from ._manager import Manager
 from ._table import ROWS
 from ._table import Row
@@ -43,16 +43,16 @@ def add_to_tanjun(
     *,
     trust_get_for: collections.Collection[type[object]] | None,
     tanjun_managed: bool,
-    membership: Membership,
+    knowledge: Knowledge,
 ) -> None:
     """Register the cache as async caches, and let the client manage it if it should.
 
-    `membership` finds users among the stored members.
+    `knowledge` tells what is known beyond what is stored.
     """
     rows = [row for row in ROWS if isinstance(cache, row.interface)]
     trusted = _trusted(rows, trust_get_for)
     manager = Manager(cache, client)
-    asker = Asker(cache, membership, manager.settle if tanjun_managed else _be_settled)
+    asker = Asker(cache, knowledge, manager.settle if tanjun_managed else _be_settled)
     adapters = {alias: adapter for row in rows for alias, adapter in _adapters(asker, row, trusted=row in trusted)}
     if manager.is_attached or any(_is_of(cache, client.get_type_dependency(alias, default=None)) for alias in adapters):
         error_message = f"This {type(cache).__name__} has been added to this Tanjun client already"

@@ -128,7 +128,7 @@ class Adapter(typing.Generic[_ValueT]):
         return entry
 
     async def _knows(self, key: object, guild_id: hikari.Snowflake | None, /) -> bool:
-        return self._trusted and await self._row.knows(self._asker, key, guild_id)
+        return self._trusted and await self._row.knows(self._asker, self._row.name.kind, key, guild_id)
 
 
 class Single(Adapter[_ValueT], dependencies.SingleStoreCache[_ValueT]):
@@ -164,7 +164,7 @@ class Users(Global[hikari.Snowflakeish, hikari.User]):
             if not isinstance(self._asker.cache, abc.MemberCache):
                 raise
 
-            user = await self._asker.membership.find(*key)
+            user = await self._asker.knowledge.find_member(*key)
             if user is None:
                 raise
 

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-__all__ = ["NO_DEFAULT", "Asker", "Membership", "NoDefault"]
+__all__ = ["NO_DEFAULT", "Asker", "Knowledge", "NoDefault"]
 
-import asyncio
 import enum
 import logging
 import time
@@ -15,6 +14,7 @@ from collections import abc as collections
 import hikari
 from tanjun import dependencies
 
+from sake import _names
 from sake import abc
 from sake import errors
 
@@ -37,33 +37,37 @@ class NoDefault(enum.Enum):
 NO_DEFAULT: typing.Final = NoDefault.NO_DEFAULT
 
 
-class Membership(typing.Protocol):
-    """What the stored members tell of users."""
+class Knowledge(typing.Protocol):
+    """What is known beyond what is stored."""
 
-    async def find(self, user_id: hikari.Snowflakeish, /) -> hikari.User | None:
+    async def find_member(self, user_id: hikari.Snowflakeish, /) -> hikari.User | None:
         """Return a user who is a stored member of any guild, if that can be told."""
 
-    async def is_whole(self) -> bool:
-        """Return whether who is not found is a member of no guild that is known."""
+    async def is_current(self, kind: str, guild_id: hikari.Snowflakeish | None, /) -> bool:
+        """Return whether all of a kind that a guild has (without one, that all guilds have) is stored."""
+        ...
+
+    async def is_no_guild(self, guild_id: hikari.Snowflakeish, /) -> bool:
+        """Return whether the bot is not in a guild."""
         ...
 
 
 class Asker:
     """Asks the cache, and tells what goes wrong in Tanjun's terms."""
 
-    __slots__ = ("_quiet_until", "_unreported", "cache", "membership", "settle")
+    __slots__ = ("_quiet_until", "_unreported", "cache", "knowledge", "settle")
 
     def __init__(
         self,
         cache: abc.Resource,
-        membership: Membership,
+        knowledge: Knowledge,
         settle: collections.Callable[[], collections.Awaitable[None]],
         /,
     ) -> None:
         self._quiet_until = 0.0
         self._unreported = 0
         self.cache: typing.Final = cache
-        self.membership: typing.Final = membership
+        self.knowledge: typing.Final = knowledge
         self.settle: typing.Final = settle
 
     async def ask(
@@ -121,46 +125,23 @@ class Asker:
             self.report(exc)
             return False
 
-    async def as_told(self, _: object, __: hikari.Snowflake | None, /) -> bool:
+    async def as_told(self, _: str, __: object, ___: hikari.Snowflake | None, /) -> bool:
         """Return that what is not stored does not exist, since whoever registered the cache says so."""
         return True
 
-    async def knows_guild(self, guild_id: hikari.Snowflakeish, _: hikari.Snowflake | None, /) -> bool:
-        """Return whether a guild that is not stored is neither unavailable nor one of which changes were lost."""
-        return hikari.Snowflake(guild_id) not in await self._doubtful_guilds()
+    async def knows_guild(self, _: str, guild_id: hikari.Snowflakeish, __: hikari.Snowflake | None, /) -> bool:
+        """Return whether the bot is known not to be in a guild."""
+        return await self.knowledge.is_no_guild(guild_id)
 
-    async def knows_entities(self, _: object, guild_id: hikari.Snowflake | None, /) -> bool:
-        """Return whether everything that is in a guild (or without one, in any guild) is stored."""
-        if not isinstance(self.cache, abc.GuildCache):
-            return True
+    async def knows_entities(self, kind: str, _: object, guild_id: hikari.Snowflake | None, /) -> bool:
+        """Return whether everything of a kind that is in a guild (or without one, in any guild) is stored."""
+        return await self.knowledge.is_current(kind, guild_id)
 
-        if guild_id is None:
-            return not await self._doubtful_guilds()
-
-        # The first raises that the guild is not found where nothing of it has arrived: then nothing is known of it.
-        is_available, is_stale = await asyncio.gather(
-            self.cache.is_guild_available(guild_id), self.cache.is_guild_stale(guild_id)
-        )
-        return is_available and not is_stale
+    async def knows_users(self, _: str, __: object, ___: hikari.Snowflake | None, /) -> bool:
+        """Return whether the members of all guilds are stored, where members are stored at all."""
+        is_told = not isinstance(self.cache, abc.MemberCache)
+        return is_told or await self.knowledge.is_current(_names.MEMBER.kind, None)
 
     async def has_lost(self, guild_id: hikari.Snowflake, /) -> bool:
         """Return whether changes of a guild were lost."""
         return isinstance(self.cache, abc.GuildCache) and await self.cache.is_guild_stale(guild_id)
-
-    async def knows_members(self, _: object, guild_id: hikari.Snowflake | None, /) -> bool:
-        """Return whether all members of a guild are stored."""
-        if guild_id is None or not isinstance(self.cache, abc.MemberCache):
-            return False
-
-        return await self.cache.is_member_list_complete(guild_id) and await self.knows_entities(_, guild_id)
-
-    async def knows_users(self, _: object, __: hikari.Snowflake | None, /) -> bool:
-        """Return whether the members of all guilds are stored, where members are stored at all."""
-        return not isinstance(self.cache, abc.MemberCache) or await self.membership.is_whole()
-
-    async def _doubtful_guilds(self) -> collections.Set[hikari.Snowflake]:
-        if not isinstance(self.cache, abc.GuildCache):
-            return frozenset()
-
-        away, stale = await asyncio.gather(self.cache.get_unavailable_guild_ids(), self.cache.get_stale_guild_ids())
-        return away | stale

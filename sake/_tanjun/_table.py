@@ -16,7 +16,7 @@ from sake import abc
 
 from ._asker import Asker
 
-Knows = collections.Callable[[Asker, typing.Any, "hikari.Snowflake | None"], collections.Awaitable[bool]]
+Knows = collections.Callable[[Asker, str, typing.Any, "hikari.Snowflake | None"], collections.Awaitable[bool]]
 
 
 class Shape(enum.Enum):
@@ -101,7 +101,7 @@ ROWS: typing.Final[tuple[Row, ...]] = (
         _names.INVITE,
         keys=(str, hikari.Snowflakeish),
     ),
-    Row(abc.MemberCache, Shape.BOUND, (hikari.Member,), _names.MEMBER, knows=Asker.knows_members, is_trusted=True),
+    Row(abc.MemberCache, Shape.BOUND, (hikari.Member,), _names.MEMBER, knows=Asker.knows_entities, is_trusted=True),
     Row(abc.MessageCache, Shape.GLOBAL, (hikari.Message,), _names.MESSAGE),
     Row(
         abc.PresenceCache,

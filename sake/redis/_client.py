@@ -21,7 +21,7 @@ from sake import errors
 
 from . import _connections
 from . import _kinds
-from . import _membership
+from . import _knowledge
 from . import _people
 from ._codec import Codec
 from ._draft import Draft
@@ -378,7 +378,7 @@ class ResourceClient(abc.Resource):
             client,
             trust_get_for=trust_get_for,
             tanjun_managed=tanjun_managed,
-            membership=_membership.Membership(self._engine),
+            knowledge=_knowledge.Knowledge(self._engine),
         )
         self.add_to_alluka(client.injector)
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["is_current", "is_current_everywhere"]
+__all__ = ["is_current", "is_current_everywhere", "is_no_guild"]
 
 import asyncio
 import contextlib
@@ -18,12 +18,11 @@ from ._engine import Engine
 from ._kinds import LISTS
 from ._kinds import SESSIONS
 from ._kinds import Kind
+from ._sessions import SHARDS
 from ._sessions import Token
+from ._sessions import shard_of
 
 AnyKind = Kind[typing.Any]
-
-_MOST_GUILDS: typing.Final = 100
-"""With more guilds than that asking Discord is cheaper than looking into each of them."""
 
 
 async def is_current(engine: Engine, kind: AnyKind, guild: str, /) -> bool:
@@ -34,45 +33,65 @@ async def is_current(engine: Engine, kind: AnyKind, guild: str, /) -> bool:
     sake.errors.BackendError
         If the server cannot be asked.
     """
-    if kind not in LISTS or LISTS[kind] not in engine.setup.layout:
+    if kind not in LISTS:
         return False
 
-    (data,) = await engine.reader.get(LISTS[kind], guild, [guild])
-    token = Token.of(data)
+    token = await _token(engine, kind, guild)
     return token is not None and token.is_of((await _sessions(engine, [token.shard])).get(token.shard))
 
 
 async def is_current_everywhere(engine: Engine, kind: AnyKind, /) -> bool:
-    """Return whether that is so of all guilds that the bot is in; not where these are too many to look into each.
+    """Return whether that is so of all guilds that the bot is in.
 
     Raises
     ------
     sake.errors.BackendError
         If the server cannot be asked.
     """
-    if kind not in LISTS or LISTS[kind] not in engine.setup.layout or await _scans.count_guilds(engine) > _MOST_GUILDS:
+    count = await _shard_count(engine)
+    if kind not in LISTS or not count:
+        return False
+
+    # Sessions first: what they have not heard of by then is not taken for all there is.
+    sessions = await _sessions(engine, [f"{number}-{count}" for number in range(count)])
+    if len(sessions) < count or not all(session.get("is_whole") for session in sessions.values()):
         return False
 
     guilds = [guild async for window in _scans.guild_ids(engine, LISTS[kind]) for guild in window]
-    marks = await asyncio.gather(*(engine.reader.get(LISTS[kind], guild, [guild]) for guild in guilds))
-    tokens = [Token.of(data) for (data,) in marks]
-    counts = {token.shard.partition("-")[2] for token in tokens if token is not None}
-    if len(counts) != 1 or None in tokens:
+    tokens = await asyncio.gather(*(_token(engine, kind, guild) for guild in guilds))
+    return all(token is not None and token.is_of(sessions.get(token.shard)) for token in tokens)
+
+
+async def is_no_guild(engine: Engine, guild: str, /) -> bool:
+    """Return whether the bot is not in a guild: whether a session goes on that knows all guilds of its shard.
+
+    Raises
+    ------
+    sake.errors.BackendError
+        If the server cannot be asked.
+    """
+    if not (count := await _shard_count(engine)):
         return False
 
-    (count,) = counts
-    shards = [f"{number}-{count}" for number in range(int(count))]
-    sessions = await _sessions(engine, shards)
-    heard = dict.fromkeys(shards, 0)
-    for token in tokens:
-        if token is None or not token.is_of(sessions.get(token.shard)):
-            return False
-        heard[token.shard] += 1
+    shard = shard_of(guild, count)
+    sessions = await _sessions(engine, [shard])
+    return bool(sessions and sessions[shard].get("is_whole")) and not await _scans.is_listed(engine, guild)
 
-    return all(shard in sessions and heard[shard] >= int(sessions[shard]["guilds"]) for shard in shards)
+
+async def _token(engine: Engine, kind: AnyKind, guild: str, /) -> Token | None:
+    (data,) = await engine.reader.get(LISTS[kind], guild, [guild])
+    return Token.of(data)
+
+
+async def _shard_count(engine: Engine, /) -> int:
+    found = (await _sessions(engine, [SHARDS])).get(SHARDS, {}).get("count")
+    return found if isinstance(found, int) and found > 0 else 0
 
 
 async def _sessions(engine: Engine, shards: collections.Sequence[str], /) -> dict[str, Payload]:
+    if SESSIONS not in engine.setup.layout:
+        return {}
+
     found = zip(shards, await engine.reader.get(SESSIONS, "", [*shards]), strict=True)
     sessions: dict[str, Payload] = {}
     for shard, data in found:

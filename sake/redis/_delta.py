@@ -61,6 +61,7 @@ class Delta:
         "is_alone",
         "kinds",
         "left",
+        "listed",
         "parts",
         "sent",
         "since",
@@ -78,6 +79,8 @@ class Delta:
         """Kind → guild id ("" where the kind has none) → changes."""
         self.facts: dict[str, str] = {}
         """Id → guild id, of what is set here and looked up by its id alone, and of channels that something is in."""
+        self.listed: set[str] = set()
+        """Ids of guilds that the bot is in, whether anything is set of them or not."""
         self.left: set[str] = set()
         """Ids of guilds that the bot left."""
         self.parts: int = 1
@@ -92,7 +95,7 @@ class Delta:
         """Ids whose facts are of no use any more, since what they belonged to is gone from Discord."""
 
     def __bool__(self) -> bool:
-        return bool(self.kinds or self.departures or self.left)
+        return bool(self.kinds or self.departures or self.left or self.listed)
 
     def changes(self, kind: AnyKind, guild: str, /) -> Changes:
         """Return the changes of one kind in one guild, to be added to."""
@@ -183,6 +186,7 @@ class Delta:
     def leave(self, guild: str, /) -> None:
         """Take note that the bot left a guild."""
         self.left.add(guild)
+        self.listed.discard(guild)
         self.size += ENTRY_COST
 
     def clear_channel(self, kind: AnyKind, guild: str, channel: str, /) -> None:
@@ -192,6 +196,7 @@ class Delta:
 
     def depart(self, departure: Departure, /) -> None:
         """Remove, before everything else, the guilds that a shard does not have any more."""
+        self.listed |= departure.guilds
         for number, known in enumerate(self.departures):
             if (known.shard_id, known.shard_count) == (departure.shard_id, departure.shard_count):
                 # Gone is what it did not have at one time or the other.
@@ -242,6 +247,7 @@ class Delta:
             for entity in news if known else ():
                 known.pop(entity, None)
         self.facts.update(later.facts)
+        self.listed |= later.listed
         self.left |= later.left
         self.parts += later.parts
         self.size += later.size

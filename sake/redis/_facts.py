@@ -84,6 +84,7 @@ class Facts:
             for kind, scopes in delta.kinds.items():
                 if kind.in_guild:
                     guilds |= {guild for guild in scopes.keys() - self._guilds if guild and scopes[guild].has_puts()}
+            guilds |= delta.listed - self._guilds
         # What is written of a guild has to be found when the bot left it.
         guilds |= set(self._new.values()) - self._guilds
 

@@ -64,6 +64,7 @@ _ARGUMENTS: typing.Final[dict[str, tuple[str, ...]]] = {
     "SADD": ("0",),
     "SCARD": (),
     "SET": ("0",),
+    "SISMEMBER": ("0",),
     "SMEMBERS": (),
     "SREM": ("0",),
     "UNLINK": (),
@@ -72,7 +73,7 @@ _ARGUMENTS: typing.Final[dict[str, tuple[str, ...]]] = {
 
 _CHANNELS: typing.Final[_Uses] = ("HGETALL", "HDEL HSET HVALS UNLINK")
 _FACTS: typing.Final[_Uses] = ("HMGET", "HDEL HSET")
-_GUILDS: typing.Final[_Uses] = ("SCARD SMEMBERS", "SADD SREM")
+_GUILDS: typing.Final[_Uses] = ("SCARD SISMEMBER SMEMBERS", "SADD SREM")
 _LIST: typing.Final[_Uses] = ("HLEN HMGET HSCAN HVALS", "HDEL HEXISTS HKEYS HSET PERSIST PEXPIRE UNLINK")
 _META: typing.Final[_Uses] = ("GET", "SET")
 _SINGLE: typing.Final[_Uses] = ("MGET", "MSET PEXPIRE SET UNLINK")

@@ -15,6 +15,7 @@ __all__ = [
     "in_all",
     "in_channel",
     "in_guild",
+    "is_listed",
 ]
 
 import asyncio
@@ -25,6 +26,7 @@ from . import _ids
 from . import _wire
 from ._engine import Engine
 from ._iterators import Window
+from ._kinds import GUILDS
 from ._kinds import Kind
 from ._kinds import Shape
 
@@ -140,6 +142,13 @@ async def count_guilds(engine: Engine, /) -> int:
     """Count the guilds that anything is stored of."""
     (count,) = await engine.reader.call(None, _wire.parcel(engine.keys, "SCARD", engine.keys.guilds()))
     return int(count)
+
+
+async def is_listed(engine: Engine, guild: str, /) -> bool:
+    """Return whether a guild is one of those that the bot is in, or that anything is stored of."""
+    await engine.reader.settle(GUILDS, guild)
+    (found,) = await engine.reader.call(None, _wire.parcel(engine.keys, "SISMEMBER", engine.keys.guilds(), guild))
+    return bool(found)
 
 
 async def find_guild(engine: Engine, kind: AnyKind, entity: str, /) -> str | None:

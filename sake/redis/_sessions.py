@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Session", "Token"]
+__all__ = ["SHARDS", "Session", "Token", "shard_of"]
 
 import dataclasses
 import secrets
@@ -12,7 +12,15 @@ import typing
 
 from ._codec import Payload
 
+SHARDS: typing.Final = "shards"
+"""What is stored beside the sessions: how many shards there are."""
+
 _SEPARATOR: typing.Final = ":"
+
+
+def shard_of(guild: str, count: int, /) -> str:
+    """Return the shard that a guild belongs to, of so many."""
+    return f"{(int(guild) >> 22) % count}-{count}"
 
 
 @dataclasses.dataclass(slots=True)
@@ -25,6 +33,8 @@ class Session:
     """What the bot is told of."""
     guilds: set[str]
     """Ids of the guilds that it hears of, or will."""
+    is_whole: bool
+    """Whether it began with READY, which names all guilds."""
     nonce: str = dataclasses.field(default_factory=lambda: secrets.token_hex(6))
     ready: float = dataclasses.field(default_factory=time.time)
     """When it began, in seconds since 1970."""
@@ -36,7 +46,7 @@ class Session:
 
     def as_payload(self) -> dict[str, typing.Any]:
         """Return what is stored of it."""
-        return {"token": self.token.decode(), "intents": self.intents, "guilds": len(self.guilds), "ready": self.ready}
+        return {"token": self.token.decode(), "intents": self.intents, "is_whole": self.is_whole, "ready": self.ready}
 
 
 class Token(typing.NamedTuple):

@@ -19,6 +19,7 @@ from ._draft import Draft
 from ._engine import Engine
 from ._kinds import SESSIONS
 from ._kinds import STALE_GUILDS
+from ._sessions import SHARDS
 from ._sessions import Session
 
 _RENEWAL_SECONDS: typing.Final = 30.0
@@ -51,12 +52,14 @@ class Shards:
     def of(self, shard: hikari.api.GatewayShard, /) -> Session:
         """Return the session of a shard, which begins now if there is none yet."""
         if shard.id not in self._sessions:
-            self.begin(shard, ())
+            self.begin(shard, (), is_whole=False)
         return self._sessions[shard.id]
 
-    def begin(self, shard: hikari.api.GatewayShard, guilds: collections.Iterable[str], /) -> None:
-        """Begin a session of a shard that has these guilds."""
-        session = Session(f"{shard.id}-{shard.shard_count}", int(shard.intents), {*guilds})
+    def begin(
+        self, shard: hikari.api.GatewayShard, guilds: collections.Iterable[str], /, *, is_whole: bool = True
+    ) -> None:
+        """Begin a session of a shard that has these guilds, which may be only those that are known."""
+        session = Session(f"{shard.id}-{shard.shard_count}", int(shard.intents), {*guilds}, is_whole)
         self._sessions[shard.id], self._shards[shard.id] = session, shard
         self._write(lambda draft: _put(session, draft))
 
@@ -82,7 +85,7 @@ class Shards:
         """Begin new sessions, so that nothing is current that was received in those before; return the guilds."""
         guilds = {guild for session in self._sessions.values() for guild in session.guilds}
         for number, session in list(self._sessions.items()):
-            self.begin(self._shards[number], session.guilds)
+            self.begin(self._shards[number], session.guilds, is_whole=session.is_whole)
         if STALE_GUILDS in self._engine.setup.layout:
             self._write(functools.partial(_mark_stale, guilds))
         return guilds
@@ -114,3 +117,4 @@ def _mark_stale(guilds: collections.Iterable[str], draft: Draft, /) -> None:
 
 def _put(session: Session, draft: Draft, /) -> None:
     draft.put(SESSIONS, "", session.shard, session.as_payload())
+    draft.put(SESSIONS, "", SHARDS, {"count": int(session.shard.partition("-")[2])})

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Whether a user is somewhere a member, for users whose own entry is gone because it expired."""
+"""What is known beyond what is stored: what there is not, and who is somewhere a member."""
 
 from __future__ import annotations
 
-__all__ = ["Membership"]
+__all__ = ["Knowledge"]
 
 import asyncio
 import typing
@@ -11,20 +11,17 @@ from collections import abc as collections
 
 import hikari
 
+from . import _currency
 from . import _scans
 from ._engine import Engine
-from ._kinds import COMPLETE_MEMBER_LISTS
 from ._kinds import MEMBERS
-from ._kinds import STALE_GUILDS
-from ._kinds import UNAVAILABLE_GUILDS
-from ._kinds import Kind
 
 _MOST_GUILDS: typing.Final = 100
 """With more guilds than that asking Discord is cheaper than looking into each of them."""
 
 
-class Membership:
-    """What the stored members tell of users.
+class Knowledge:
+    """Tells what the sessions and the stored members tell.
 
     Parameters
     ----------
@@ -37,7 +34,7 @@ class Membership:
     def __init__(self, opened: collections.Callable[[], Engine], /) -> None:
         self._opened = opened
 
-    async def find(self, user_id: hikari.Snowflakeish, /) -> hikari.User | None:
+    async def find_member(self, user_id: hikari.Snowflakeish, /) -> hikari.User | None:
         """Return a user who is a stored member of any guild; of none if there are too many guilds to look into.
 
         Raises
@@ -50,11 +47,11 @@ class Membership:
             If what is stored of the member cannot be read.
         """
         engine = self._opened()
-        guilds = await _guilds(engine) if await _has_few_guilds(engine) else set[str]()
-        if not 0 < len(guilds) <= _MOST_GUILDS:
+        if await _scans.count_guilds(engine) > _MOST_GUILDS:
             return None
 
         user = str(int(user_id))
+        guilds = [guild async for window in _scans.guild_ids(engine, MEMBERS) for guild in window]
         found = await asyncio.gather(*(engine.reader.get(MEMBERS, guild, [user]) for guild in guilds))
         data = next((data for (data,) in found if data is not None), None)
         if data is None:
@@ -64,8 +61,8 @@ class Membership:
             lambda payload: engine.factory.deserialize_user(payload["user"]), data, f"{MEMBERS.name} {user}"
         )
 
-    async def is_whole(self) -> bool:
-        """Return whether who is not found is a member of no guild that is known.
+    async def is_current(self, kind: str, guild_id: hikari.Snowflakeish | None, /) -> bool:
+        """Return whether all of a kind that a guild has (without one, that all guilds have) is stored.
 
         Raises
         ------
@@ -75,26 +72,24 @@ class Membership:
             If the server cannot be asked.
         """
         engine = self._opened()
-        if not await _has_few_guilds(engine):
+        found = next((each for each in engine.setup.layout if each.name == kind), None)
+        if found is None:
             return False
+        if guild_id is not None:
+            return await _currency.is_current(engine, found, str(int(guild_id)))
 
-        if await _ids(engine, UNAVAILABLE_GUILDS) or await _ids(engine, STALE_GUILDS):
-            return False
+        # Of very many guilds even the list of their ids takes long to read.
+        is_few = await _scans.count_guilds(engine) <= _MOST_GUILDS
+        return is_few and await _currency.is_current_everywhere(engine, found)
 
-        return await _guilds(engine) <= await _ids(engine, COMPLETE_MEMBER_LISTS)
+    async def is_no_guild(self, guild_id: hikari.Snowflakeish, /) -> bool:
+        """Return whether the bot is not in a guild.
 
-
-async def _has_few_guilds(engine: Engine, /) -> bool:
-    # Of very many guilds even the list of their ids takes long to read.
-    return await _scans.count_guilds(engine) <= _MOST_GUILDS
-
-
-async def _guilds(engine: Engine, /) -> set[str]:
-    return {guild async for window in _scans.guild_ids(engine, MEMBERS) for guild in window}
-
-
-async def _ids(engine: Engine, kind: Kind[typing.Any], /) -> set[str]:
-    if kind not in engine.setup.layout:
-        return set()
-
-    return {entity async for window in _scans.ids(engine, kind) for entity in window}
+        Raises
+        ------
+        sake.errors.ClosedClient
+            If the client is not open.
+        sake.errors.BackendError
+            If the server cannot be asked.
+        """
+        return await _currency.is_no_guild(self._opened(), str(int(guild_id)))
