@@ -187,6 +187,18 @@ class OwnSentinels:
         roles = [server.do("ROLE") for server in self.servers if server is not self.primary]
         return all(role[0] == b"slave" and role[2] == self.primary.port and role[3] == b"connected" for role in roles)
 
+    def restore(self) -> None:
+        """Bring back what a test took away, without waiting for the Sentinels to tell it what it is now."""
+        for instance in (*self.sentinels, *self.servers):
+            if not instance.is_running:
+                instance.start()
+            instance.resume()
+        primary = self.primary
+        for server in self.servers:
+            if server is not primary and server.is_primary:
+                server.do("REPLICAOF", _HOST, primary.port)
+        own_server.wait_until(self.is_well, within=_SECONDS)
+
     def fail_over(self) -> None:
         """Let the Sentinels make another server the primary, though this one is well."""
         before = self.primary
