@@ -401,7 +401,7 @@ async def test_a_cache_that_is_opened_again_after_a_failover_goes_on(
     async with cache:
         feed("GUILD_MEMBER_ADD", samples.member(2, "two"))
         await cache.flush()
-        assert [member.nickname async for member in cache.iter_members()] == ["one", "two"]
+        assert {member.nickname async for member in cache.iter_members()} == {"one", "two"}
 
 
 async def test_closing_in_the_middle_of_a_failover_writes_what_is_left(
@@ -493,7 +493,7 @@ async def test_a_sentinel_that_has_not_heard_of_the_failover_is_not_believed(
             await own_server.eventually(lambda: behind.asked > asked + 3)
             assert await cache.iter_guilds().len() == 0
             assert _connections_of(watched.primary)
-    assert not [record for record in caplog.records if "is 127.0.0.1" in record.getMessage()]
+    assert not [record for record in caplog.records if "the primary is" in record.getMessage()]
 
 
 async def test_what_has_just_been_made_the_primary_is_it_though_the_one_before_is_down(

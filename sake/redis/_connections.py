@@ -321,9 +321,8 @@ class Connections:
 
     async def renew(self) -> None:
         """Let everything be connected anew: the server is not the one any more that is to be written to."""
-        for database in self._databases.values():
-            if isinstance(database, Database):
-                await database.renew()
+        databases = [database for database in self._databases.values() if isinstance(database, Database)]
+        await asyncio.gather(*(database.renew() for database in databases))
 
 
 async def _aim(pool: Pool, sentinels: Sentinels, /) -> None:

@@ -140,7 +140,7 @@ class Sentinels:
         return self._asked
 
     async def _ask_all(self, asked: asyncio.Future[_Answer], /) -> None:
-        """Tell as soon as it is known, and hear also the others: their connections are kept."""
+        """Tell as soon as it is known, and hear the others too: they may know better, and their connections stay."""
         answers: list[_Answer] = []
         try:
             async with asyncio.TaskGroup() as group:
@@ -149,24 +149,22 @@ class Sentinels:
                     found = _newest(answers)
                     # One that was away may not have heard of a failover that another has told of.
                     if found is not None and not found.is_down and found.epoch >= (self._primary or found).epoch:
-                        await self._tell(found, asked)
+                        await self._believe(found, asked)
 
             found = _newest(answers)
-            await self._tell(self._explain(answers) if found is None or found.is_down else found, asked)
+            if found is not None and not found.is_down and not asked.done():
+                await self._believe(found, asked)
         finally:
             if not asked.done():
                 asked.set_result(self._explain(answers))
 
-    async def _tell(self, found: _Answer, asked: asyncio.Future[_Answer], /) -> None:
-        if asked.done():
-            return
-
-        if isinstance(found, _Primary):
-            before, self._primary = self._primary, found
-            if before is not None and (before.host, before.port) != (found.host, found.port):
-                _LOGGER.warning("%s: the primary is %s:%s now", self._name, found.host, found.port)
-                await self._on_moved()
-        asked.set_result(found)
+    async def _believe(self, found: _Primary, asked: asyncio.Future[_Answer], /) -> None:
+        before, self._primary = self._primary, found
+        if before is not None and (before.host, before.port) != (found.host, found.port):
+            _LOGGER.warning("%s: the primary is %s:%s now", self._name, found.host, found.port)
+            await self._on_moved()
+        if not asked.done():
+            asked.set_result(found)
 
     async def _ask(self, sentinel: Database, /) -> _Answer:
         try:
