@@ -308,7 +308,7 @@ async def _nothing_is_lost_since(
     async with samples.make_cache(address=url, database=database) as reader:
         differences = await stream.differences(reader)
 
-    # What the old primary took last and had not passed on yet is gone with it.
+    print(f"{number=} {stream.number=} {len(differences)=} {differences[:3]}")
     assert stream.since(number, differences) == []
     assert [event for event in stream.stale if event > number] == []
     assert cache.statistics.dropped == 0
@@ -367,6 +367,34 @@ async def test_a_dead_primary_that_comes_back_as_a_replica_is_not_written_to(
         await _becomes_true(lambda: not before.is_primary)
         assert _connections_of(before) == set()
         await _nothing_is_lost_since(died, stream, cache, watched.url, 0)
+
+
+async def test_what_the_old_primary_took_last_is_written_again_though_nothing_else_happens(
+    watched: own_sentinel.OwnSentinels, bot: hikari.GatewayBot, feed: gateway.Feed
+) -> None:
+    before = watched.primary
+    async with sake.redis.RedisCache(watched.url, bot, bot.event_manager, database=0) as cache:
+        feed("GUILD_MEMBER_ADD", samples.member(1, "before"))
+        await cache.flush()
+        await _becomes_true(lambda: all(server.do("DBSIZE") for server in watched.servers))
+        replicas = [server for server in watched.servers if server is not before]
+        for server in replicas:
+            server.pause()
+        before.do("CLIENT KILL", "TYPE", "replica")
+        feed("GUILD_MEMBER_ADD", samples.member(1, "after"))
+        await cache.flush()
+        before.kill()
+        for server in replicas:
+            server.resume()
+        await _becomes_true(lambda: watched.has_moved(before))
+
+        async def read() -> str | None:
+            async with samples.make_cache(address=watched.url, database=0) as reader:
+                return (await reader.get_member(int(samples.GUILD), 1)).nickname
+
+        async with asyncio.timeout(10):
+            while await read() != "after":
+                pass
 
 
 async def test_reads_find_the_next_primary_too(watched: own_sentinel.OwnSentinels) -> None:

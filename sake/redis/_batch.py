@@ -89,7 +89,7 @@ class BatchWriter:
             # Nobody knows what of it has come through, nor what the server forgot meanwhile.
             self._facts.forget()
             if isinstance(exc, errors.BackendError) and _is_demoted(exc.exception):
-                await self._connections.renew()
+                self._connections.renew()
             raise
 
     async def _write(self, deltas: list[Delta], following: list[Delta], /) -> None:

@@ -37,6 +37,7 @@ from sake import errors
 
 from . import _addresses
 from . import _rights
+from . import _wire
 from ._cluster import Cluster
 from ._database import Database
 from ._database import Pool
@@ -46,6 +47,7 @@ from ._meta import Meta
 from ._replies import ReplyError
 from ._sentinels import Sentinels
 from ._sentinels import check_role
+from ._wire import Parcel
 
 _ANSWER_TIMEOUT: typing.Final = 10.0
 """Seconds to wait for progress of what is sent in one go unless the address says otherwise (`?socket_timeout=`)."""
@@ -55,6 +57,11 @@ _CONNECT_TIMEOUT: typing.Final = 5.0
 
 _NODE_TIMEOUT: typing.Final = 1.0
 """Seconds to wait for progress of what is sent to one node of a Cluster."""
+
+_MEET_SECONDS: typing.Final = 5.0
+"""Seconds to wait for a primary that has taken the place of another."""
+
+_PING: typing.Final = Parcel(0, _wire.pack("PING"))
 
 _TOPOLOGY_TIMEOUT: typing.Final = 1.0
 """Seconds to wait for one server that is asked where the others are."""
@@ -150,6 +157,7 @@ class Connections:
         "_epochs",
         "_is_closed",
         "_limit",
+        "_meeting",
         "_meta",
         "_options",
         "_revive",
@@ -174,6 +182,7 @@ class Connections:
         self._epochs = epochs
         self._is_closed = False
         self._limit = limit
+        self._meeting: asyncio.Task[None] | None = None
         self._meta = meta
         self._revive = revive
         self._sentinel_options = _addresses.sentinel_options(address, options)
@@ -258,7 +267,7 @@ class Connections:
                 pool.connection_kwargs.pop(name, None)
             pool.connection_kwargs.update(self._sentinel_options)
             found.append(Database(pool, f"The Sentinel {host}:{port}", 1, None))
-        return Sentinels(found, _addresses.service(self._address), hide_password(self._address), self.renew)
+        return Sentinels(found, _addresses.service(self._address), hide_password(self._address), self._move)
 
     def _make_cluster(self, name: str, /) -> Cluster:
         found = _addresses.nodes(self._address)
@@ -318,11 +327,27 @@ class Connections:
         await asyncio.gather(*(database.close() for database in databases))
         if self._sentinels is not None:
             await self._sentinels.close()
+        if self._meeting is not None:
+            self._meeting.cancel()
+            await asyncio.wait([self._meeting])
 
-    async def renew(self) -> None:
+    def renew(self) -> None:
         """Let everything be connected anew: the server is not the one any more that is to be written to."""
-        databases = [database for database in self._databases.values() if isinstance(database, Database)]
-        await asyncio.gather(*(database.renew() for database in databases))
+        for database in self._databases.values():
+            if isinstance(database, Database):
+                database.renew()
+
+    def _move(self) -> None:
+        """Leave a server that another has taken the place of, and hear what that one has."""
+        self.renew()
+        if self._meeting is not None:
+            self._meeting.cancel()
+        self._meeting = asyncio.create_task(self._meet(), name="sake connections: another primary")
+
+    async def _meet(self) -> None:
+        # Whoever has nothing to write would not learn otherwise that what was written last is missing.
+        greetings = (database.send([_PING], within=_MEET_SECONDS) for database in self._databases.values())
+        await asyncio.gather(*greetings, return_exceptions=True)
 
 
 async def _aim(pool: Pool, sentinels: Sentinels, /) -> None:

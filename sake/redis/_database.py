@@ -247,12 +247,12 @@ class Database:
             error_message = f"{self.name} {problem}"
             raise errors.BackendError(error_message)
 
-    async def renew(self) -> None:
+    def renew(self) -> None:
         """Give up all connections that there are, for they lead to another server than new ones will."""
         self._generation += 1
-        for transport in self._busy:
-            _sockets.abort(transport)
-        await self._drop_idle()
+        for transport in (*self._busy, *map(_sockets.transport_of, self._idle)):
+            if transport is not None:
+                _sockets.abort(transport)
 
     async def close(self) -> None:
         """Close the connections; those in use are closed when they are given back."""

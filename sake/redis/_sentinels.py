@@ -81,7 +81,7 @@ class Sentinels:
         sentinels: collections.Sequence[Database],
         service: str,
         name: str,
-        on_moved: collections.Callable[[], collections.Awaitable[None]],
+        on_moved: collections.Callable[[], None],
         /,
     ) -> None:
         self._asked: asyncio.Future[_Answer] | None = None
@@ -149,20 +149,20 @@ class Sentinels:
                     found = _newest(answers)
                     # One that was away may not have heard of a failover that another has told of.
                     if found is not None and not found.is_down and found.epoch >= (self._primary or found).epoch:
-                        await self._believe(found, asked)
+                        self._believe(found, asked)
 
             found = _newest(answers)
             if found is not None and not found.is_down and not asked.done():
-                await self._believe(found, asked)
+                self._believe(found, asked)
         finally:
             if not asked.done():
                 asked.set_result(self._explain(answers))
 
-    async def _believe(self, found: _Primary, asked: asyncio.Future[_Answer], /) -> None:
+    def _believe(self, found: _Primary, asked: asyncio.Future[_Answer], /) -> None:
         before, self._primary = self._primary, found
         if before is not None and (before.host, before.port) != (found.host, found.port):
             _LOGGER.warning("%s: the primary is %s:%s now", self._name, found.host, found.port)
-            await self._on_moved()
+            self._on_moved()
         if not asked.done():
             asked.set_result(found)
 
