@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "OF_SENTINELS",
     "check_address",
     "hide_password",
     "is_cluster",
@@ -17,6 +18,7 @@ __all__ = [
 
 import typing
 import urllib.parse
+from collections import abc as collections
 
 _SCHEMES: typing.Final[dict[str, str]] = {
     "embedded": "embedded",
@@ -34,7 +36,9 @@ _MODES: typing.Final[dict[str, str]] = {
     for scheme in ("redis", "rediss", "valkey", "valkeys")
 }
 _PORTS: typing.Final = {_CLUSTER: 6379, _SENTINEL: 26379}
-_OF_SENTINELS: typing.Final = {"sentinel_username": "username", "sentinel_password": "password"}
+OF_SENTINELS: typing.Final = {"sentinel_password": "password", "sentinel_username": "username"}
+"""The options that are for the Sentinels themselves, and what redis-py calls them."""
+
 
 _ESCAPE: typing.Final = (
     "Characters such as / ? # @ % in a user name or password must be percent-encoded; or give the password as password="
@@ -114,16 +118,16 @@ def of_node(address: str, host: str, port: int, /) -> str:
     scheme, _, rest = address.partition("://")
     user, separator, _ = _authority(rest).rpartition("@")
     _, question_mark, query = rest.partition("?")
-    own = [pair for pair in urllib.parse.parse_qsl(query) if pair[0] not in _OF_SENTINELS]
+    own = [pair for pair in urllib.parse.parse_qsl(query) if pair[0] not in OF_SENTINELS]
     query = f"{question_mark}{urllib.parse.urlencode(own)}" if own else ""
     name = f"[{host}]" if ":" in host else host
     return f"{scheme.partition('+')[0]}://{user}{separator}{name}:{port}{query}"
 
 
-def sentinel_options(address: str, /) -> dict[str, str]:
-    """Return what an address says about how to log in to the Sentinels themselves, in redis-py's words."""
-    pairs = urllib.parse.parse_qsl(address.partition("?")[2])
-    return {_OF_SENTINELS[name]: value for name, value in pairs if name in _OF_SENTINELS}
+def sentinel_options(address: str, options: collections.Mapping[str, typing.Any], /) -> dict[str, typing.Any]:
+    """Return how to log in to the Sentinels themselves, in redis-py's words; `options` take the address's place."""
+    pairs = {**dict(urllib.parse.parse_qsl(address.partition("?")[2])), **options}
+    return {own: pairs[name] for name, own in OF_SENTINELS.items() if name in pairs}
 
 
 def service(address: str, /) -> str:

@@ -85,9 +85,11 @@ class BatchWriter:
             if packed:
                 await self._send(self._connections.database(self._setup.reference), packed)
             removed()
-        except BaseException:
+        except BaseException as exc:
             # Nobody knows what of it has come through, nor what the server forgot meanwhile.
             self._facts.forget()
+            if isinstance(exc, errors.BackendError) and _is_demoted(exc.exception):
+                self._connections.renew()
             raise
 
     async def _write(self, deltas: list[Delta], following: list[Delta], /) -> None:
@@ -368,6 +370,11 @@ def _check(database: Server, answers: collections.Iterable[typing.Any], /) -> No
     for answer in answers:
         if isinstance(answer, ReplyError) and answer.is_temporary:
             raise _as_backend_error(database, answer)
+
+
+def _is_demoted(answer: Exception | None, /) -> bool:
+    """Return whether a server says that it is a replica, and so another may be the primary."""
+    return isinstance(answer, ReplyError) and answer.code == "READONLY"
 
 
 def _as_backend_error(database: Server, answer: ReplyError, /) -> errors.BackendError:

@@ -16,6 +16,7 @@ __all__ = [
 
 import asyncio
 import contextlib
+import functools
 import inspect
 import sys
 import typing
@@ -27,7 +28,6 @@ import redis.asyncio
 import redis.asyncio.cluster
 import redis.asyncio.connection
 import redis.asyncio.retry
-import redis.asyncio.sentinel
 import redis.backoff
 import redis.crc
 import redis.exceptions
@@ -37,13 +37,17 @@ from sake import errors
 
 from . import _addresses
 from . import _rights
+from . import _wire
 from ._cluster import Cluster
 from ._database import Database
 from ._database import Pool
-from ._database import Revive
+from ._database import Prepare
 from ._epochs import Epochs
 from ._meta import Meta
 from ._replies import ReplyError
+from ._sentinels import Sentinels
+from ._sentinels import check_role
+from ._wire import Parcel
 
 _ANSWER_TIMEOUT: typing.Final = 10.0
 """Seconds to wait for progress of what is sent in one go unless the address says otherwise (`?socket_timeout=`)."""
@@ -54,13 +58,13 @@ _CONNECT_TIMEOUT: typing.Final = 5.0
 _NODE_TIMEOUT: typing.Final = 1.0
 """Seconds to wait for progress of what is sent to one node of a Cluster."""
 
+_MEET_SECONDS: typing.Final = 5.0
+"""Seconds to wait for a primary that has taken the place of another."""
+
+_PING: typing.Final = Parcel(0, _wire.pack("PING"))
+
 _TOPOLOGY_TIMEOUT: typing.Final = 1.0
 """Seconds to wait for one server that is asked where the others are."""
-
-_Sentinel: typing.Final = typing.cast("collections.Callable[..., typing.Any]", redis.asyncio.sentinel.Sentinel)
-_SentinelPool: typing.Final = typing.cast(
-    "collections.Callable[..., Pool]", redis.asyncio.sentinel.SentinelConnectionPool
-)
 
 Server = Database | Cluster
 """What commands are sent to, by the places that they are about."""
@@ -84,6 +88,8 @@ def check_options(address: str, options: collections.Mapping[str, typing.Any], /
     if address.startswith("embedded://"):
         address = "redis://localhost"
 
+    if _addresses.is_sentinel(address):
+        options = {name: value for name, value in options.items() if name not in _addresses.OF_SENTINELS}
     if _addresses.is_cluster(address) or _addresses.is_sentinel(address):
         address = _addresses.of_node(address, *_addresses.nodes(address)[0])
 
@@ -151,9 +157,11 @@ class Connections:
         "_epochs",
         "_is_closed",
         "_limit",
+        "_meeting",
         "_meta",
         "_options",
         "_revive",
+        "_sentinel_options",
         "_sentinels",
     )
 
@@ -167,17 +175,17 @@ class Connections:
         options: collections.Mapping[str, typing.Any],
         meta: Meta | None = None,
         epochs: Epochs | None = None,
-        revive: Revive | None = None,
+        revive: Prepare | None = None,
     ) -> None:
         self._address = address
         self._databases: dict[int, Server] = {}
         self._epochs = epochs
         self._is_closed = False
         self._limit = limit
+        self._meeting: asyncio.Task[None] | None = None
         self._meta = meta
         self._revive = revive
-        self._sentinels: list[typing.Any] = []
-        """redis-py's clients of those that know where the server is."""
+        self._sentinel_options = _addresses.sentinel_options(address, options)
         self._options: dict[str, typing.Any] = {
             # Without it, redis-py reads its own version from disk for every connection.
             "driver_info": redis.DriverInfo(lib_version=redis.__version__).add_upstream_driver(
@@ -191,8 +199,11 @@ class Connections:
             "protocol": 2,
             "retry": redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0),
         }
+        for name in _addresses.OF_SENTINELS:
+            self._options.pop(name, None)
         if password is not None:
             self._options["password"] = password
+        self._sentinels = self._make_sentinels() if _addresses.is_sentinel(address) else None
 
     @property
     def age(self) -> int:
@@ -227,32 +238,36 @@ class Connections:
         if _addresses.is_cluster(self._address):
             return self._make_cluster(shown)
 
-        is_watched = _addresses.is_sentinel(self._address)
-        pool = self._make_sentinel_pool() if is_watched else self._make_pool(self._address)
-        return self._make_database(pool, index, f"{shown} (database {index})")
+        name = f"{shown} (database {index})"
+        if self._sentinels is None:
+            return self._make_database(self._make_pool(self._address), index, name, self._revive)
 
-    def _make_database(self, pool: Pool, index: int, name: str, /) -> Database:
+        # Where it is, is found out before each connection.
+        pool = self._make_pool(_addresses.of_node(self._address, *_addresses.nodes(self._address)[0]))
+        pool.connection_kwargs.setdefault("redis_connect_func", check_role)
+        return self._make_database(pool, index, name, functools.partial(_aim, pool, self._sentinels))
+
+    def _make_database(self, pool: Pool, index: int, name: str, prepare: Prepare | None = None, /) -> Database:
         pool.connection_kwargs["db"] = index
         if "password" in self._options:
             pool.connection_kwargs["password"] = self._options["password"]
         if pool.connection_class is redis.asyncio.UnixDomainSocketConnection:
             pool.connection_kwargs.pop("socket_keepalive", None)
-        return Database(pool, name, self._limit, self._meta, self._revive)
+        return Database(pool, name, self._limit, self._meta, prepare)
 
     def _make_pool(self, address: str, /) -> Pool:
         return _make_pool(address, self._options)
 
-    def _make_sentinel_pool(self) -> Pool:
-        """Return a pool that asks Sentinels where the server is, each time before it connects."""
-        found = _addresses.nodes(self._address)
-        server = self._make_pool(_addresses.of_node(self._address, *found[0]))
-        kwargs = {name: value for name, value in server.connection_kwargs.items() if name not in {"host", "port"}}
-        is_secure = issubclass(server.connection_class, redis.asyncio.SSLConnection)
-        own = {name: value for name, value in kwargs.items() if name not in {"username", "password", "db"}}
-        own |= {"socket_timeout": _TOPOLOGY_TIMEOUT, "socket_connect_timeout": _TOPOLOGY_TIMEOUT, "ssl": is_secure}
-        sentinel = _Sentinel(found, sentinel_kwargs=own | _addresses.sentinel_options(self._address))
-        self._sentinels.append(sentinel)
-        return _SentinelPool(_addresses.service(self._address), sentinel, ssl=is_secure, **kwargs)
+    def _make_sentinels(self) -> Sentinels:
+        found: list[Database] = []
+        for host, port in _addresses.nodes(self._address):
+            pool = self._make_pool(_addresses.of_node(self._address, host, port))
+            # What the server asks for is not what its Sentinels ask for.
+            for name in ("credential_provider", "db", "password", "username"):
+                pool.connection_kwargs.pop(name, None)
+            pool.connection_kwargs.update(self._sentinel_options)
+            found.append(Database(pool, f"The Sentinel {host}:{port}", 1, None))
+        return Sentinels(found, _addresses.service(self._address), hide_password(self._address), self._move)
 
     def _make_cluster(self, name: str, /) -> Cluster:
         found = _addresses.nodes(self._address)
@@ -310,10 +325,33 @@ class Connections:
         self._is_closed = True
         databases, self._databases = list(self._databases.values()), {}
         await asyncio.gather(*(database.close() for database in databases))
-        for sentinels in self._sentinels:
-            for sentinel in sentinels.sentinels:
-                with contextlib.suppress(redis.RedisError, OSError):
-                    await sentinel.aclose()
+        if self._sentinels is not None:
+            await self._sentinels.close()
+        if self._meeting is not None:
+            self._meeting.cancel()
+            await asyncio.wait([self._meeting])
+
+    def renew(self) -> None:
+        """Let everything be connected anew: the server is not the one any more that is to be written to."""
+        for database in self._databases.values():
+            if isinstance(database, Database):
+                database.renew()
+
+    def _move(self) -> None:
+        """Leave a server that another has taken the place of, and hear what that one has."""
+        self.renew()
+        if self._meeting is not None:
+            self._meeting.cancel()
+        self._meeting = asyncio.create_task(self._meet(), name="sake connections: another primary")
+
+    async def _meet(self) -> None:
+        # Whoever has nothing to write would not learn otherwise that what was written last is missing.
+        greetings = (database.send([_PING], within=_MEET_SECONDS) for database in self._databases.values())
+        await asyncio.gather(*greetings, return_exceptions=True)
+
+
+async def _aim(pool: Pool, sentinels: Sentinels, /) -> None:
+    pool.connection_kwargs["host"], pool.connection_kwargs["port"] = await sentinels.find()
 
 
 def _make_pool(address: str, options: collections.Mapping[str, typing.Any], /) -> Pool:

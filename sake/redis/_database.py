@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Database", "Pool", "Revive"]
+__all__ = ["Database", "Pool", "Prepare"]
 
 import asyncio
 import contextlib
@@ -49,8 +49,8 @@ _PIECE_BYTES: typing.Final = 131_072
 
 _PING: typing.Final = b"*1\r\n$4\r\nPING\r\n"
 
-Revive: typing.TypeAlias = "collections.Callable[[], collections.Awaitable[object]]"
-"""Starts a server where that is ours to do."""
+Prepare: typing.TypeAlias = "collections.Callable[[], collections.Awaitable[object]]"
+"""Starts a server where that is ours to do, or finds out where it is."""
 
 
 class Pool(typing.Protocol):
@@ -66,30 +66,35 @@ class Database:
     """One database: sends packed commands and returns their replies."""
 
     __slots__ = (
+        "_busy",
         "_epoch",
         "_free",
+        "_generation",
         "_has_msetex",
         "_idle",
         "_is_closed",
         "_is_founded",
         "_meta",
         "_pool",
-        "_revive",
+        "_prepare",
         "_timeout",
         "limit",
         "name",
     )
 
-    def __init__(self, pool: Pool, name: str, limit: int, meta: Meta | None, revive: Revive | None = None, /) -> None:
+    def __init__(self, pool: Pool, name: str, limit: int, meta: Meta | None, prepare: Prepare | None = None, /) -> None:
+        self._busy: set[asyncio.WriteTransport] = set()
         self._epoch: Epoch | None = None
         self._pool = pool
         self._idle: list[Connection] = []
         self._is_closed = False
         self._free = asyncio.Semaphore(limit)
+        self._generation = 0
+        """Of the connections: those of earlier ones are not used again."""
         self._has_msetex: bool | None = None
         self._is_founded = False
         self._meta = meta
-        self._revive = revive
+        self._prepare = prepare
         self._timeout: float | None = pool.connection_kwargs["socket_timeout"]
         # One timeout covers all replies to a write: redis-py's own is one for each of them.
         pool.connection_kwargs["socket_timeout"] = None
@@ -132,8 +137,9 @@ class Database:
                         with contextlib.suppress(redis.ConnectionError):
                             return await self._exchange(self._idle.pop(), data, replies, patience)
 
-                    if self._revive is not None:
-                        await self._revive()
+                    if self._prepare is not None:
+                        await self._prepare()
+                        patience.renew()
                     return await self._exchange(self._pool.make_connection(), data, replies, patience)
         except TimeoutError as exc:
             await self._drop_idle()
@@ -182,6 +188,9 @@ class Database:
         """
         _, begun, _, ended = await self.exchange(_PING + _rights.ABORTED + _rights.END, 4)
         answers: dict[str, object] = {"MULTI": begun, "EXEC": ended}
+        if isinstance(ended, ReplyError) and ended.is_unknown:
+            error_message = f"{self.name} {_rights.SENTINEL}: {ended}"
+            raise errors.BackendError(error_message, exception=ended) from ended
         # Otherwise what is only asked for would be done.
         if isinstance(ended, ReplyError) and ended.code == _rights.THROWN_AWAY:
             commands = [_rights.ABORTED, *(command for _, command in probes), _rights.END]
@@ -238,6 +247,13 @@ class Database:
             error_message = f"{self.name} {problem}"
             raise errors.BackendError(error_message)
 
+    def renew(self) -> None:
+        """Give up all connections that there are, for they lead to another server than new ones will."""
+        self._generation += 1
+        for transport in (*self._busy, *map(_sockets.transport_of, self._idle)):
+            if transport is not None:
+                _sockets.abort(transport)
+
     async def close(self) -> None:
         """Close the connections; those in use are closed when they are given back."""
         self._is_closed = True
@@ -255,15 +271,19 @@ class Database:
         self, connection: Connection, data: bytes, replies: int, patience: Patience, /
     ) -> list[typing.Any]:
         answers: list[typing.Any] = []
+        generation = self._generation
         transport: asyncio.WriteTransport | None = None
         try:
             if is_new := not connection.is_connected:
                 await connection.connect()
+                patience.renew()
             transport = _sockets.transport_of(connection)
             if is_new:
                 if transport is not None:
                     _sockets.widen(transport)
                 await self._greet(connection, patience)
+            if transport is not None:
+                self._busy.add(transport)
             await _send(connection, data, patience)
             while len(answers) < replies:
                 answers.append(await _read(connection))
@@ -275,8 +295,10 @@ class Database:
                 # What was done in part must not be sent again before the caller knows.
                 raise self._explain(exc) from exc
             raise
+        finally:
+            self._busy.discard(transport)
 
-        if self._is_closed:
+        if self._is_closed or generation != self._generation:
             await _sockets.drop(connection, transport)
         else:
             self._idle.append(connection)

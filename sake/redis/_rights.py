@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ABORTED", "CLUSTER", "END", "THROWN_AWAY", "Probe", "find_problem", "probes"]
+__all__ = ["ABORTED", "CLUSTER", "END", "SENTINEL", "THROWN_AWAY", "Probe", "find_problem", "probes"]
 
 import itertools
 import typing
@@ -35,6 +35,9 @@ THROWN_AWAY: typing.Final = "EXECABORT"
 
 CLUSTER: typing.Final = "is a node of a Redis Cluster, whose address has to begin with redis+cluster://"
 """What is wrong with such a server."""
+
+SENTINEL: typing.Final = "knows no transactions, as a Sentinel, whose address has to begin with redis+sentinel://"
+"""What is wrong with what stores nothing."""
 
 _NOT_NEEDED: typing.Final = ""
 """The name of what is asked only to learn what the server is."""
