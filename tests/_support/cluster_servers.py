@@ -15,6 +15,25 @@ import typing_extensions
 from . import own_cluster
 from . import servers
 
+_EVERYWHERE: typing.Final = {"CONFIG RESETSTAT", "CONFIG SET", "DBSIZE", "FLUSHALL", "FLUSHDB", "KEYS", "SCRIPT FLUSH"}
+"""What a client that looks at all of a cluster has to ask of each node; redis-py asks one of them."""
+
+
+class _Client(redis.asyncio.RedisCluster):
+    @typing_extensions.override
+    async def execute_command(self, *args: typing.Any, **kwargs: typing.Any) -> typing.Any:
+        return await super().execute_command(*args, **_targets(args[0]), **kwargs)
+
+
+class _BlockingClient(redis.RedisCluster):
+    @typing_extensions.override
+    def execute_command(self, *args: typing.Any, **kwargs: typing.Any) -> typing.Any:
+        return super().execute_command(*args, **_targets(args[0]), **kwargs)
+
+
+def _targets(name: str) -> dict[str, str]:
+    return {"target_nodes": redis.RedisCluster.PRIMARIES} if name in _EVERYWHERE else {}
+
 
 @dataclasses.dataclass(frozen=True)
 class ClusterServer(servers.Server):
@@ -30,11 +49,11 @@ class ClusterServer(servers.Server):
 
     @typing_extensions.override
     def client(self, database: int = 0) -> typing.Any:
-        return redis.asyncio.RedisCluster(host=own_cluster.HOST, port=self.own.nodes[0].port)
+        return _Client(host=own_cluster.HOST, port=self.own.nodes[0].port)
 
     @typing_extensions.override
     def blocking_client(self, database: int = 0) -> typing.Any:
-        return redis.RedisCluster(host=own_cluster.HOST, port=self.own.nodes[0].port)
+        return _BlockingClient(host=own_cluster.HOST, port=self.own.nodes[0].port)
 
     @typing_extensions.override
     def clean(self) -> None:
