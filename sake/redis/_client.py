@@ -60,6 +60,7 @@ _LOGGER: typing.Final = logging.getLogger("sake.redis")
 _DEFAULT_BACKLOG_LIMIT: typing.Final = 268_435_456
 _DEFAULT_READ_TIMEOUT: typing.Final = 1.0
 _DRAIN_SECONDS: typing.Final = 10.0
+_IN_CLUSTER: typing.Final = "a Redis Cluster has no database but 0"
 _UNFED_SECONDS: typing.Final = 30.0
 """So long after its opening, a cache that a bot could fill and nothing does is told of."""
 
@@ -79,7 +80,11 @@ class ResourceClient(abc.Resource):
     address : str
         Where the server is: `redis://[[user]:password@]host[:port][/database]`, `rediss://` for TLS,
         `unix:///path/to.sock`, `valkey://` and `valkeys://`, or `embedded://` for a bundled server that keeps nothing
-        (needs the `embedded` extra). Options of redis-py may follow as `?name=value`, for instance
+        (needs the `embedded` extra). A Redis Cluster is `redis+cluster://[[user]:password@]host[:port],host[:port]`,
+        with some of its nodes; a server that Sentinels watch is
+        `redis+sentinel://[[user]:password@]host[:port],host[:port]/service`, with theirs, and `sentinel_username` and
+        `sentinel_password` as options where they want them. Both may begin with `rediss`, `valkey` and `valkeys` as
+        well. Options of redis-py may follow as `?name=value`, for instance
         `socket_timeout` (seconds, 10 unless given) and `socket_connect_timeout` (seconds, 5 unless given).
     app : hikari.RESTAware | hikari.api.RESTClient
         The bot or REST client that models are bound to. Its entity factory builds them, and `fetch_*` methods ask
@@ -107,7 +112,8 @@ class ResourceClient(abc.Resource):
         Decodes what `dumps` made.
     database : int | None
         One database for all resources, in place of one for each. Recommended, since then all effects of an event become
-        visible at once. A database in the address means the same.
+        visible at once. A database in the address means the same. A Redis Cluster has no other than 0, and there it is
+        0 unless given.
     namespace : str
         Begins the name of every key, so that several bots can share a database. At most 64 ASCII letters, digits, `_`,
         `.`, `-`.
@@ -174,6 +180,10 @@ class ResourceClient(abc.Resource):
     ) -> None:
         check(config=config, connection_options=connection_options, dumps=dumps, loads=loads, password=password)
         self._given_address, path_database = _connections.check_address(address)
+        slot_of = _connections.find_slots(self._given_address)
+        if slot_of is not None and database:
+            error_message = f"database={database} cannot be: {_IN_CLUSTER}"
+            raise ValueError(error_message)
         if database is not None and path_database is not None and path_database != database:
             error_message = f"database={database} contradicts the address, which names database {path_database}"
             raise ValueError(error_message)
@@ -191,7 +201,7 @@ class ResourceClient(abc.Resource):
         )
         self._event_manager = event_manager
         self._index_overrides: dict[ResourceIndex, int] = {}
-        self._keys = Keys(check_namespace(namespace), slot_of=_connections.find_slots(self._given_address))
+        self._keys = Keys(check_namespace(namespace), slot_of=slot_of)
         self._lifetimes: dict[AnyKind, int] = {}
         self._life_cycle = LifeCycle(type(self).__name__, self._begin, self._end)
         self._max_connections = at_least(1, max_connections_per_db, "max_connections_per_db")
@@ -322,10 +332,13 @@ class ResourceClient(abc.Resource):
         Raises
         ------
         ValueError
-            If the client is open, or the number is negative.
+            If the client is open, or the number is negative, or not 0 where the server is a Redis Cluster.
         """
-        if self.is_alive:
-            error_message = f"The override of {ResourceIndex(index).name} cannot be set while the client is open"
+        problem = "while the client is open" if self.is_alive else ""
+        if override and not self._keys.is_one_place:
+            problem = f"to {override}: {_IN_CLUSTER}"
+        if problem:
+            error_message = f"The override of {ResourceIndex(index).name} cannot be set {problem}"
             raise ValueError(error_message)
 
         if override is None:

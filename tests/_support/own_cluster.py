@@ -17,7 +17,7 @@ import redis
 from . import own_server
 
 SLOTS: typing.Final = 16_384
-_HOST: typing.Final = "127.0.0.1"
+HOST: typing.Final = "127.0.0.1"
 _SECONDS: typing.Final = 20.0
 
 
@@ -30,7 +30,7 @@ class Node:
         self.bus_port = own_server.free_port()
         folder.mkdir()
         self._command = [
-            *(binary, "--port", str(self.port), "--bind", _HOST, "--cluster-port", str(self.bus_port)),
+            *(binary, "--port", str(self.port), "--bind", HOST, "--cluster-port", str(self.bus_port)),
             *("--cluster-enabled", "yes", "--cluster-node-timeout", "600", "--cluster-config-file", "nodes.conf"),
             *("--save", "", "--appendonly", "no", "--dir", str(folder), "--loglevel", "warning"),
             *("--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0", *settings),
@@ -39,7 +39,7 @@ class Node:
 
     def client(self) -> redis.Redis:
         """Make a client of this node alone."""
-        return redis.Redis(host=_HOST, port=self.port)
+        return redis.Redis(host=HOST, port=self.port)
 
     def do(self, *command: typing.Any) -> typing.Any:
         """Send it a command."""
@@ -95,7 +95,7 @@ class OwnCluster:
         self.nodes: typing.Final = [Node(binary, folder / str(number), *settings) for number in range(count)]
         self.primaries: typing.Final = self.nodes[:3]
         """Those that were primaries at first."""
-        self.url: typing.Final = "redis+cluster://" + ",".join(f"{_HOST}:{node.port}" for node in self.primaries)
+        self.url: typing.Final = "redis+cluster://" + ",".join(f"{HOST}:{node.port}" for node in self.primaries)
 
     def start(self) -> None:
         """Start all, and wait until they are one cluster."""
@@ -106,7 +106,7 @@ class OwnCluster:
             node.do("CLUSTER ADDSLOTS", *slots)
             node.do("CLUSTER SET-CONFIG-EPOCH", number + 1)
         for node in self.nodes[1:]:
-            node.do("CLUSTER MEET", _HOST, self.nodes[0].port, self.nodes[0].bus_port)
+            node.do("CLUSTER MEET", HOST, self.nodes[0].port, self.nodes[0].bus_port)
         own_server.wait_until(lambda: all(self._knows(node, len(self.nodes)) for node in self.nodes), within=_SECONDS)
         for number, node in enumerate(self.nodes[3:]):
             node.do("CLUSTER REPLICATE", self.primaries[number % 3].id)
@@ -114,7 +114,7 @@ class OwnCluster:
 
     def client(self) -> redis.RedisCluster:
         """Make a client of all of it."""
-        return redis.RedisCluster(host=_HOST, port=next(node.port for node in self.nodes if self._is_up(node)))
+        return redis.RedisCluster(host=HOST, port=next(node.port for node in self.nodes if self._is_up(node)))
 
     def clean(self) -> None:
         """Remove everything."""

@@ -76,6 +76,20 @@ class Reader:
         self.seen |= generations
 
 
+async def _client(url: str, guild: str) -> redis.asyncio.Redis:
+    """Make a client of the server that has a guild."""
+    scheme, _, nodes = url.partition("://")
+    if scheme.endswith("+cluster"):
+        # Its own transactions run on another event loop.
+        cluster = redis.asyncio.RedisCluster.from_url(f"redis://{nodes.partition(',')[0]}")
+        async with cluster:
+            node = cluster.get_node_from_key(keys.in_guild("guild", guild))
+            assert node is not None
+            url = f"redis://{node.name}"
+
+    return redis.asyncio.Redis.from_url(url, db=_DATABASE)
+
+
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
@@ -86,7 +100,7 @@ async def main(url: str, guild: str, count: str) -> None:
     stopped = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), stopped.set()), daemon=True).start()
     async with sake.redis.RedisCache(url, gateway.make_bot(), database=_DATABASE) as cache:
-        raw = redis.asyncio.Redis.from_url(url, db=_DATABASE)
+        raw = await _client(url, guild)
         reader = Reader(cache, raw, int(guild), int(count))
         await reader.read()
         _say("ready")

