@@ -5,11 +5,7 @@ from __future__ import annotations
 
 import typing
 
-import hikari
 import pytest
-from _support import gateway
-from _support import own_cluster
-from _support import own_server
 from _support import samples
 
 import sake
@@ -22,7 +18,9 @@ ADDRESS: typing.Final = f"redis+cluster://{NODES}"
 # The door
 
 
-@pytest.mark.parametrize("address", ["redis+cluster://", "redis+cluster:///", "redis+cluster://,", "redis+cluster://a,,b"])
+@pytest.mark.parametrize(
+    "address", ["redis+cluster://", "redis+cluster:///", "redis+cluster://,", "redis+cluster://a,,b"]
+)
 def test_an_address_without_nodes_is_refused_with_an_example(address: str) -> None:
     with pytest.raises(ValueError, match=r"must list servers, as in redis\+cluster://one:6379,two:6379"):
         samples.make_cache(address=address)

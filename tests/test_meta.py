@@ -8,14 +8,12 @@ import typing
 
 import orjson
 import pytest
+from _support import samples
 
 import sake
 from sake.redis import _codec
 from sake.redis import _keys
 from sake.redis import _meta
-
-from _support import samples
-
 
 _ROLE: typing.Final = next(iter(samples.whole_guild()["roles"]))
 
@@ -53,7 +51,7 @@ async def test_what_somebody_else_keeps_under_that_name_is_left_alone(
     make_cache: typing.Any, raw: typing.Any, said: bytes
 ) -> None:
     await raw.set("sake:meta", said)
-    with pytest.raises(sake.BackendError, match="meta|layout"):
+    with pytest.raises(sake.BackendError, match=r"meta|layout"):
         await make_cache(database=0)
 
     assert await raw.get("sake:meta") == said

@@ -308,7 +308,6 @@ async def _nothing_is_lost_since(
     async with samples.make_cache(address=url, database=database) as reader:
         differences = await stream.differences(reader)
 
-    print(f"{number=} {stream.number=} {len(differences)=} {differences[:3]}")
     assert stream.since(number, differences) == []
     assert [event for event in stream.stale if event > number] == []
     assert cache.statistics.dropped == 0

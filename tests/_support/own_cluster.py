@@ -8,7 +8,6 @@ import pathlib
 import signal
 import subprocess
 import tempfile
-import time
 import typing
 from collections import abc as collections
 
@@ -164,10 +163,3 @@ def running(binary: str, /, *settings: str, replicas: int = 0) -> collections.It
             yield cluster
         finally:
             cluster.kill()
-
-
-if __name__ == "__main__":
-    for name, path in own_server.binaries().items():
-        begun = time.monotonic()
-        with running(path, replicas=1) as found:
-            print(name, found.url, time.monotonic() - begun)

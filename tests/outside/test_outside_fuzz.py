@@ -85,7 +85,8 @@ class Scheme:
 
     def _key_of(self, kind: str, key: str) -> str:
         pattern = re.escape(key)
-        placeholders = {"<guild>": _SNOWFLAKE, "<bucket>": "[0-9]{1,5}", "<shard>": _SHARD, "<id>": self._entry_of(kind)}
+        bucket, entry = "[0-9]{1,5}", self._entry_of(kind)
+        placeholders = {"<guild>": _SNOWFLAKE, "<bucket>": bucket, "<shard>": _SHARD, "<id>": entry}
         for name, ids in placeholders.items():
             pattern = pattern.replace(re.escape(name), ids)
         return pattern
