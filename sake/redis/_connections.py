@@ -30,7 +30,6 @@ import redis.asyncio.connection
 import redis.asyncio.retry
 import redis.backoff
 import redis.crc
-import redis.exceptions
 
 from sake import _about
 from sake import errors

@@ -12,7 +12,6 @@ import typing
 from collections import abc as collections
 
 import redis
-import redis.asyncio
 import redis.exceptions
 
 from sake import errors

@@ -130,7 +130,7 @@ class Facts:
         """Return what removes all that is not needed any more, and what to call when that is done."""
         slot_of = self._keys.slot_of
         ids = {entity for entity in self._useless[0] if not is_away(slot_of(self._keys.guild_of(entity)))}
-        guilds = set() if is_away(slot_of(self._keys.guilds())) else set(self._useless[1])
+        guilds: set[str] = set() if is_away(slot_of(self._keys.guilds())) else set(self._useless[1])
 
         def removed() -> None:
             self._useless[0].difference_update(ids)

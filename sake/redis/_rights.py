@@ -132,6 +132,7 @@ def find_problem(
 
 def _keys_of(keys: Keys, kind: AnyKind, /) -> dict[str, _Uses]:
     """Return a kind's keys, and the commands that read and write each."""
+    found: dict[str, _Uses]
     if kind.shape is Shape.GUILD_BOUND:
         found = {keys.in_guild(kind.name, "0"): _LIST}
     else:

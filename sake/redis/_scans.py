@@ -107,7 +107,7 @@ async def count_in_channel(engine: Engine, kind: AnyKind, channel: str, /) -> in
     """Count the entries of a kind in one channel."""
     _, entities = await _in_channel(engine, kind, channel)
     if kind.shape is Shape.SINGLE:
-        return len([value for value in await _singles(engine, kind, entities) if value is not None])
+        return len(await _singles(engine, kind, entities))
 
     return len(entities)
 

@@ -410,7 +410,7 @@ class Writer:
         if not self._held:
             return
 
-        free = self._held.take(lambda *place: not self._batches.is_away(*place))
+        free = self._held.take(lambda kind, guild, entity: not self._batches.is_away(kind, guild, entity))
         if not self._held:
             self._held = Delta()
         if free:
