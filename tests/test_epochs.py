@@ -13,7 +13,7 @@ from _support import samples
 from _support import streams
 
 import sake
-from sake.redis import _writer
+from sake.redis import _backlog
 
 _WHOLE: typing.Final = samples.whole_guild()
 GUILD: typing.Final = int(_WHOLE["id"])
@@ -70,7 +70,7 @@ async def test_what_was_written_in_the_last_seconds_is_written_again_after_a_res
 async def test_what_lies_further_back_makes_guilds_stale_until_they_are_received_again(
     own: own_server.OwnServer, bot: hikari.GatewayBot, feed: gateway.Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_writer, "_KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(_backlog, "_KEPT_SECONDS", 0.0)
     async with (
         sake.RedisCache(own.url, bot, bot.event_manager) as cache,
         sake.RedisCache(own.url, bot.rest) as reader,

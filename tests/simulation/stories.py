@@ -34,9 +34,9 @@ TINY: typing.Final = {
     "_plan._SMALL_BYTES": 12_000,
     "_scans._GUILDS_AT_ONCE": 2,
     "_transaction._MANY": 2,
-    "_writer._ALONE_BYTES": 8_000,
-    "_writer._BATCH_BYTES": 4_000,
-    "_writer._EXCHANGE_BYTES": 16_000,
+    "_backlog._ALONE_BYTES": 8_000,
+    "_backlog._BATCH_BYTES": 4_000,
+    "_backlog._EXCHANGE_BYTES": 16_000,
 }
 """Bounds that are passed once in a bot's life, made so small that they are passed all the time."""
 
