@@ -396,6 +396,10 @@ class Delta:
         Deletions are given up last, since they take little and leave something wrong behind.
         """
         self.measure()
+        if self.size > size:
+            # They do no harm.
+            self.size -= _FACT_COST * len(self.useless)
+            self.useless.clear()
         given_up, guilds, without_members = 0, set[str](), set[str]()
         for guild in list(dict.fromkeys(guild for scopes in self.kinds.values() for guild in scopes if guild)):
             for kind in [kind for kind in self.kinds if not kind.is_mark] if self.size > size else ():

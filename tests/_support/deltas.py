@@ -132,6 +132,7 @@ class Model:
     def depart(self, departure: _delta.Departure, /) -> None:
         for guild in filter(departure.covers, GUILDS):
             self.leave(guild)
+        self.listed |= departure.guilds
 
 
 @dataclasses.dataclass(frozen=True)

@@ -59,4 +59,4 @@ def use_of(key: str | bytes, /) -> str:
 
 def outlasts(key: str | bytes, /) -> bool:
     """Return whether a key may stay when everything is cleared, for as long as a bot runs and has its guilds."""
-    return use_of(key) in {"guilds", "guild-of", "meta", "session"}
+    return use_of(key) in {"epoch", "guilds", "guild-of", "meta", "session"}
