@@ -529,7 +529,7 @@ def _check(stored: Stored, model: deltas.Model) -> None:
             places = {entity: place for entity, payload in entities.items() if (place := kind.channel_of(payload))}
             assert _text(left.pop(keys.channels(kind.name, guild), {})) == places, (kind.name, guild)
 
-    needed = {guild for _, guild in model.payloads() if guild}
+    needed = model.here | {guild for _, guild in model.payloads() if guild}
     assert needed <= left.pop(keys.guilds(), set()) <= model.listed
     _check_facts(left, model)
     assert left == {}
