@@ -475,7 +475,7 @@ class Laboratory:
 
     def stored(self) -> Stored:
         """Return all that is stored, but for how and when it was."""
-        stored = [key for key in self.raw.scan_iter() if keys.use_of(key) not in {"epoch", "meta"}]
+        stored = [key for key in self.raw.scan_iter() if not keys.is_of_sake_itself(key)]
         return {key.decode(): _read(self.raw, key) for key in stored}
 
 

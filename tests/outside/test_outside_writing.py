@@ -224,12 +224,10 @@ async def test_an_event_that_fails_half_way_leaves_nothing(
     await asyncio.sleep(0)
     reader = await make_cache(database=0, fed=False)
     await _appears(lambda: reader.get_role(5))
-    assert {key.decode() async for key in raw.scan_iter()} == {
+    assert {key.decode() async for key in raw.scan_iter() if not keys.is_of_sake_itself(key)} == {
         keys.in_guild("role", samples.GUILD),
         keys.guild_of(5),
         keys.guilds(),
-        keys.meta(),
-        keys.single("session", "0-1"),
     }
 
 
