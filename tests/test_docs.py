@@ -32,8 +32,8 @@ import sake.embedded
 import sake.errors
 import sake.redis
 from sake import testing
-from sake.redis import _feed
 from sake.redis import _currency
+from sake.redis import _feed
 from sake.redis import _kinds
 
 ROOT = pathlib.Path(__file__).parent.parent
