@@ -349,7 +349,7 @@ async def test_deleted_direct_message_channels_are_gone_by_id_and_user(
             await get(key)
     assert await cache.iter_dm_channels().len() == 3
     await cache.clear_dm_channels()
-    assert await raw_database(DM_CHANNEL).keys() == [keys.meta().encode()]
+    assert await raw_database(DM_CHANNEL).keys("*dm_channel*") == []
 
 
 async def test_an_interaction_in_a_direct_message_stores_its_channel(

@@ -32,6 +32,7 @@ import sake.embedded
 import sake.errors
 import sake.redis
 from sake import testing
+from sake.redis import _currency
 from sake.redis import _feed
 from sake.redis import _kinds
 
@@ -171,6 +172,7 @@ def _make_storage_table() -> str:
         f"| guilds | `SET {keys.guilds()}` | none | {reference} | until an event removes it |",
         f"| guild-of | `HASH {keys.NAMESPACE}:guild-of:<bucket>` | none | {reference} | until an event removes it |",
         f"| meta | `STRING {keys.meta()}` | none | each | for ever |",
+        f"| epoch | `STRING {keys.NAMESPACE}:epoch:<writer>` | none | each | 7 days |",
     ]
     return "\n".join(lines)
 
@@ -529,4 +531,7 @@ async def _read_everything(cache: sake.RedisCache) -> None:
     assert await cache.get_role(roles[0].id)
     assert await cache.get_users([users[0].id])
     assert await cache.is_guild_available(guilds[0].id)
+    for kind in (_kinds.ROLES, _kinds.MEMBERS, _kinds.USERS):
+        await _currency.is_current_everywhere(cache._engine(), kind)
+        await _currency.is_current(cache._engine(), kind, str(guilds[0].id))
     assert await cache.iter_voice_states_for_channel(states[0].channel_id).collect(list)

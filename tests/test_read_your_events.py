@@ -135,8 +135,8 @@ async def test_availability_and_completeness_are_read_in_listeners_too(
     caches.append(await make_cache())
     for name, payload, expected in (
         ("GUILD_CREATE", samples.guild(0, 4), [True, set(), True]),
-        ("GUILD_DELETE", {"id": samples.GUILD, "unavailable": True}, [False, {int(samples.GUILD)}, True]),
-        ("GUILD_CREATE", {"id": samples.GUILD, "unavailable": True}, [False, {int(samples.GUILD)}, True]),
+        ("GUILD_DELETE", {"id": samples.GUILD, "unavailable": True}, [False, {int(samples.GUILD)}, False]),
+        ("GUILD_CREATE", {"id": samples.GUILD, "unavailable": True}, [False, {int(samples.GUILD)}, False]),
         ("GUILD_CREATE", {**samples.guild(1, 4), "member_count": 9}, [True, set(), False]),
     ):
         feed(name, payload)

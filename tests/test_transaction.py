@@ -474,10 +474,9 @@ class Laboratory:
         await self.cache.flush()
 
     def stored(self) -> Stored:
-        """Return all that is stored, but for how it is stored."""
-        found = {key.decode(): _read(self.raw, key) for key in self.raw.scan_iter()}
-        found.pop(keys.meta(), None)
-        return found
+        """Return all that is stored, but for how and when it was."""
+        stored = [key for key in self.raw.scan_iter() if not keys.is_of_sake_itself(key)]
+        return {key.decode(): _read(self.raw, key) for key in stored}
 
 
 def _read(client: redis.Redis, key: bytes) -> typing.Any:
@@ -530,8 +529,8 @@ def _check(stored: Stored, model: deltas.Model) -> None:
             places = {entity: place for entity, payload in entities.items() if (place := kind.channel_of(payload))}
             assert _text(left.pop(keys.channels(kind.name, guild), {})) == places, (kind.name, guild)
 
-    with_entities = {guild for _, guild in model.payloads() if guild}
-    assert with_entities <= left.pop(keys.guilds(), set()) <= model.listed
+    needed = model.here | {guild for _, guild in model.payloads() if guild}
+    assert needed <= left.pop(keys.guilds(), set()) <= model.listed
     _check_facts(left, model)
     assert left == {}
 

@@ -25,8 +25,8 @@ class GuildCache(_base.Resource, abc.ABC):
     async def clear_guilds(self) -> None:
         """Remove all guilds.
 
-        The guilds' availability is forgotten with them. Their members, channels, roles and the like are kept: they
-        belong to their own caches. So is whether they are stale, which is about these as well.
+        Their members, channels, roles and the like are kept: they belong to their own caches. So is whether they are
+        unavailable or stale, which is about these as well.
 
         Raises
         ------
@@ -40,9 +40,8 @@ class GuildCache(_base.Resource, abc.ABC):
     async def delete_guild(self, guild_id: hikari.Snowflakeish, /) -> None:
         """Remove a guild.
 
-        Nothing happens if the guild is not stored. The guild's availability is forgotten with it. Its members,
-        channels, roles and the like are kept: they belong to their own caches. So is whether it is stale, which is
-        about these as well.
+        Nothing happens if the guild is not stored. Its members, channels, roles and the like are kept: they belong to
+        their own caches. So is whether it is unavailable or stale, which is about these as well.
 
         Parameters
         ----------

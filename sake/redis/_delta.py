@@ -196,7 +196,7 @@ class Delta:
 
     def depart(self, departure: Departure, /) -> None:
         """Remove, before everything else, the guilds that a shard does not have any more."""
-        self.listed |= departure.guilds
+        self.listed = {*departure.guilds, *(guild for guild in self.listed if not departure.covers(guild))}
         for number, known in enumerate(self.departures):
             if (known.shard_id, known.shard_count) == (departure.shard_id, departure.shard_count):
                 # Gone is what it did not have at one time or the other.
@@ -247,7 +247,7 @@ class Delta:
             for entity in news if known else ():
                 known.pop(entity, None)
         self.facts.update(later.facts)
-        self.listed |= later.listed
+        self.listed = (self.listed - later.left) | later.listed
         self.left |= later.left
         self.parts += later.parts
         self.size += later.size
@@ -271,8 +271,10 @@ class Delta:
         return self.left - self.guilds()
 
     def guilds(self) -> set[str]:
-        """Return the ids of the guilds that anything is set of."""
-        return {guild for scopes in self.kinds.values() for guild, changes in scopes.items() if changes.has_puts()}
+        """Return the ids of the guilds that the bot is in, or that anything is set of."""
+        return self.listed | {
+            guild for scopes in self.kinds.values() for guild, changes in scopes.items() if changes.has_puts()
+        }
 
     def take(self, is_taken: collections.Callable[[AnyKind, str, str], bool], /) -> Delta:
         """Move changes into a delta of their own, and return that.
@@ -396,6 +398,10 @@ class Delta:
         Deletions are given up last, since they take little and leave something wrong behind.
         """
         self.measure()
+        if self.size > size:
+            # They do no harm.
+            self.size -= _FACT_COST * len(self.useless)
+            self.useless.clear()
         given_up, guilds, without_members = 0, set[str](), set[str]()
         for guild in list(dict.fromkeys(guild for scopes in self.kinds.values() for guild in scopes if guild)):
             for kind in [kind for kind in self.kinds if not kind.is_mark] if self.size > size else ():

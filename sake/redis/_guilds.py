@@ -75,21 +75,12 @@ class GuildCache(ResourceClient, abc.GuildCache):
 
     @typing_extensions.override
     async def clear_guilds(self) -> None:
-        def forget(draft: Draft, guild: str) -> None:
-            draft.clear(GUILDS, guild)
-            draft.clear(UNAVAILABLE_GUILDS, guild)
-
-        await _stores.clear_guilds(self._engine(), GUILDS, forget)
+        await _stores.clear(self._engine(), GUILDS)
 
     @typing_extensions.override
     async def delete_guild(self, guild_id: hikari.Snowflakeish, /) -> None:
         guild = _stores.text(guild_id)
-
-        def describe(draft: Draft) -> None:
-            draft.drop(GUILDS, guild, guild)
-            draft.unmark(UNAVAILABLE_GUILDS, guild)
-
-        await _stores.write(self._engine(), describe)
+        await _stores.write(self._engine(), lambda draft: draft.drop(GUILDS, guild, guild))
 
     @typing_extensions.override
     async def get_guild(self, guild_id: hikari.Snowflakeish, /) -> hikari.GatewayGuild:

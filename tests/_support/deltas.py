@@ -52,6 +52,8 @@ class Model:
         self.entries: dict[tuple[Kind, str], dict[str, Entry]] = {}
         self.facts: dict[str, str] = {}
         """Id → guild, of all that was set, and not deleted since."""
+        self.here: set[str] = set()
+        """Guilds that a shard said it has, and that the bot has not left since."""
         self.listed: set[str] = set()
         """Guilds that may be listed: they had something since the bot left them."""
 
@@ -121,6 +123,7 @@ class Model:
     def leave(self, guild: str, /) -> None:
         for kind in IN_GUILDS:
             self.clear(kind, guild)
+        self.here.discard(guild)
         self.listed.discard(guild)
 
     def clear_channel(self, kind: Kind, guild: str, channel: str, /) -> None:
@@ -132,6 +135,8 @@ class Model:
     def depart(self, departure: _delta.Departure, /) -> None:
         for guild in filter(departure.covers, GUILDS):
             self.leave(guild)
+        self.here |= departure.guilds
+        self.listed |= departure.guilds
 
 
 @dataclasses.dataclass(frozen=True)

@@ -57,6 +57,11 @@ def use_of(key: str | bytes, /) -> str:
     return "" if found is None else found["in_guild"] or found["bucket"] or found["single"] or found["only"]
 
 
+def is_of_sake_itself(key: str | bytes, /) -> bool:
+    """Return whether a key says nothing of what Discord has, but how and by whom things are stored."""
+    return use_of(key) in {"epoch", "meta", "session"}
+
+
 def outlasts(key: str | bytes, /) -> bool:
     """Return whether a key may stay when everything is cleared, for as long as a bot runs and has its guilds."""
-    return use_of(key) in {"guilds", "guild-of", "meta", "session"}
+    return is_of_sake_itself(key) or use_of(key) in {"guilds", "guild-of"}

@@ -256,7 +256,7 @@ async def test_a_node_of_a_cluster_is_told_when_the_cache_opens(
     with own_server.running(binary, "--cluster-enabled", "yes") as server:
         if slots:
             _give_all_slots(server)
-        with pytest.raises(sake.BackendError, match=r"Cluster.*not support") as caught:
+        with pytest.raises(sake.BackendError, match=r"Cluster.*redis\+cluster://") as caught:
             await _open(sake.redis.RedisCache(server.url, bot, bot.event_manager, **options))
         assert caught.value.exception is not None
 

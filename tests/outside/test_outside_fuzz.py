@@ -45,7 +45,7 @@ _ENTRIES: typing.Final = 12
 _PAGE: typing.Final = pathlib.Path(__file__).parents[2] / "docs" / "architecture.md"
 _SNOWFLAKE: typing.Final = "[0-9]{1,20}"
 _CODE: typing.Final = "[A-Za-z0-9_-]{1,64}"
-_SHARD: typing.Final = "[0-9]+-[0-9]+"
+_SHARD: typing.Final = "(?:[0-9]+-[0-9]+|shards)"
 
 Wanted = dict[str, list[str]]
 """The ids of what must be found, by kind."""
@@ -87,6 +87,7 @@ class Scheme:
         pattern = re.escape(key)
         bucket, entry = "[0-9]{1,5}", self._entry_of(kind)
         placeholders = {"<guild>": _SNOWFLAKE, "<bucket>": bucket, "<shard>": _SHARD, "<id>": entry}
+        placeholders["<writer>"] = "[0-9a-f]+"
         for name, ids in placeholders.items():
             pattern = pattern.replace(re.escape(name), ids)
         return pattern

@@ -250,7 +250,8 @@ async def test_a_cache_shows_its_class_address_databases_and_whether_it_is_open(
         pass
 
     cache = samples.make_cache(Roles, address=server.url, namespace="bot-a", **server.options)
-    cache.with_index_override(sake.redis.ResourceIndex.ROLE, override=3)
+    for index in (sake.redis.ResourceIndex.ROLE, sake.redis.ResourceIndex.REFERENCE):
+        cache.with_index_override(index, override=3)
     closed = repr(cache)
     async with cache:
         opened = repr(cache)

@@ -224,12 +224,10 @@ async def test_an_event_that_fails_half_way_leaves_nothing(
     await asyncio.sleep(0)
     reader = await make_cache(database=0, fed=False)
     await _appears(lambda: reader.get_role(5))
-    assert {key.decode() async for key in raw.scan_iter()} == {
+    assert {key.decode() async for key in raw.scan_iter() if not keys.is_of_sake_itself(key)} == {
         keys.in_guild("role", samples.GUILD),
         keys.guild_of(5),
         keys.guilds(),
-        keys.meta(),
-        keys.single("session", "0-1"),
     }
 
 
@@ -386,8 +384,8 @@ async def test_a_server_that_is_full_lets_go_of_what_is_removed_long_after_it_wa
                 feed("GUILD_MEMBER_ADD", samples.member(number, "x" * 30))
             await own_server.eventually(lambda: cache.statistics.failures > 2)
             feed("GUILD_DELETE", {"id": guild["id"]})
-            await own_server.eventually(lambda: client.hlen(f"{{{samples.GUILD}}}:member") == 300)
-            assert not client.exists(f"{{{guild['id']}}}:member")
+            await own_server.eventually(lambda: client.hlen(keys.in_guild("member", samples.GUILD)) == 300)
+            assert not client.exists(keys.in_guild("member", guild["id"]))
 
 
 async def test_a_shard_that_says_what_it_has_in_an_outage_logs_no_traceback(

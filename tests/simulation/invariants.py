@@ -54,7 +54,7 @@ def look_into(data: collections.Mapping[bytes, typing.Any]) -> dict[str, list[st
 
 def marked_complete(data: collections.Mapping[bytes, typing.Any], guild: str) -> bool:
     """Return whether a database says that a guild's member list is complete."""
-    return any(key.endswith(b"member-complete") and guild.encode() in value for key, value in data.items())
+    return any(key.endswith(b"{%b}:member-list" % guild.encode()) and value for key, value in data.items())
 
 
 def check_server(world: world_.World, server: typing.Any) -> None:
