@@ -376,14 +376,29 @@ async def test_of_a_guild_that_has_not_arrived_nothing_is_known(stock: Stock, na
     assert type(caught.value) is dependencies.CacheMissError
 
 
-async def test_a_client_without_guilds_takes_the_trust_as_it_was_given(make_cache: typing.Any, bot: typing.Any) -> None:
+async def test_a_client_without_guilds_knows_what_is_in_those_that_it_received(
+    make_cache: typing.Any, bot: typing.Any, feed: gateway.Feed
+) -> None:
     cache = await make_cache(Mixed)
     client = make_client(bot)
     cache.add_to_tanjun(client)
-    with pytest.raises(dependencies.EntryNotFound):
-        await client.get_type_dependency(Sf[hikari.Role]).get(UNKNOWN)
-    with pytest.raises(dependencies.EntryNotFound):
-        await client.get_type_dependency(SfGuild[hikari.VoiceState]).get_from_guild(UNKNOWN, UNKNOWN)
+    roles, states = (client.get_type_dependency(alias) for alias in (Sf[hikari.Role], SfGuild[hikari.VoiceState]))
+    world = testing.World(seed=7, guilds=1, members=2)
+    guild = next(iter(world.guilds))
+
+    async def answers() -> list[type[Exception]]:
+        found: list[type[Exception]] = []
+        for answer in (roles.get(UNKNOWN), states.get_from_guild(int(guild), UNKNOWN)):
+            with pytest.raises(dependencies.CacheMissError) as caught:
+                await answer
+            found.append(type(caught.value))
+        return found
+
+    assert await answers() == [MISS, MISS]
+    feed("READY", world.ready())
+    assert await answers() == [MISS, MISS]
+    feed("GUILD_CREATE", world.guild_create(guild))
+    assert await answers() == [NONE, NONE]
 
 
 async def test_a_member_whose_user_expired_is_still_found_as_a_user(stock: Stock) -> None:

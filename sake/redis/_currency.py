@@ -7,6 +7,7 @@ __all__ = ["is_current", "is_current_everywhere", "is_no_guild"]
 
 import asyncio
 import contextlib
+import math
 import typing
 from collections import abc as collections
 
@@ -58,6 +59,9 @@ async def is_current_everywhere(engine: Engine, kind: AnyKind, /) -> bool:
         return False
 
     guilds = [guild async for window in _scans.guild_ids(engine, LISTS[kind]) for guild in window]
+    if len(guilds) < sum(map(_guild_count, sessions.values())):
+        return False
+
     tokens = await asyncio.gather(*(_token(engine, kind, guild) for guild in guilds))
     return all(token is not None and token.is_of(sessions.get(token.shard)) for token in tokens)
 
@@ -74,8 +78,17 @@ async def is_no_guild(engine: Engine, guild: str, /) -> bool:
         return False
 
     shard = shard_of(guild, count)
-    sessions = await _sessions(engine, [shard])
-    return bool(sessions and sessions[shard].get("is_whole")) and not await _scans.is_listed(engine, guild)
+    session = (await _sessions(engine, [shard])).get(shard, {})
+    if not session.get("is_whole") or await _scans.is_listed(engine, guild):
+        return False
+
+    return await _scans.count_guilds(engine) >= _guild_count(session)
+
+
+def _guild_count(session: Payload, /) -> float:
+    # Where fewer are listed, the server has forgotten some.
+    count = session.get("guilds")
+    return count if isinstance(count, int) else math.inf
 
 
 async def _token(engine: Engine, kind: AnyKind, guild: str, /) -> Token | None:

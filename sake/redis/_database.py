@@ -312,8 +312,10 @@ class Database:
             self._is_founded = self._is_founded and stored is not None
             self._check_meta(stored)
         if self._epoch is not None:
+            # Others write meanwhile, and this answer may be older than what they are told.
+            acknowledged = self._epoch.acknowledged
             await _send(connection, self._epoch.greeting, patience)
-            self._epoch.hear(await _read(connection))
+            self._epoch.hear(await _read(connection), acknowledged)
 
     async def _drop_idle(self) -> None:
         # They are likely to be as dead as the one that did not answer.

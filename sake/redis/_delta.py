@@ -189,6 +189,12 @@ class Delta:
         self.listed.discard(guild)
         self.size += ENTRY_COST
 
+    def enlist(self, guilds: collections.Set[str], /) -> None:
+        """Take note of guilds that the bot is in, whether anything is set of them or not."""
+        self.listed |= guilds
+        self.left -= guilds
+        self.size += ENTRY_COST * len(guilds)
+
     def clear_channel(self, kind: AnyKind, guild: str, channel: str, /) -> None:
         """Delete all entities of a kind that are in one channel of a guild."""
         self.changes(kind, guild).clear_channel(channel)
@@ -196,7 +202,8 @@ class Delta:
 
     def depart(self, departure: Departure, /) -> None:
         """Remove, before everything else, the guilds that a shard does not have any more."""
-        self.listed = {*departure.guilds, *(guild for guild in self.listed if not departure.covers(guild))}
+        self.listed = {guild for guild in self.listed if not departure.covers(guild)}
+        self.enlist(departure.guilds)
         for number, known in enumerate(self.departures):
             if (known.shard_id, known.shard_count) == (departure.shard_id, departure.shard_count):
                 # Gone is what it did not have at one time or the other.
@@ -205,7 +212,7 @@ class Delta:
                 return
 
         self.departures.append(departure)
-        self.size += ENTRY_COST * (1 + len(departure.guilds))
+        self.size += ENTRY_COST
 
     def find(self, kind: AnyKind, guild: str, entity: str, /) -> Entry | Lookup:
         """Return an entity's new bytes or patch, [None][] if it is deleted, or what is known of it."""
@@ -227,8 +234,8 @@ class Delta:
         return self.since + (lifetime + changes.delays.get(entity, 0)) / 1_000 if lifetime and entry else math.inf
 
     def touches(self, kind: AnyKind, guild: str | None = None, /) -> bool:
-        """Return whether anything of this kind (in this guild) changes."""
-        if self.departures:
+        """Return whether anything of this kind (in this guild) changes, or which guilds there are."""
+        if self.departures or (self.listed if guild is None else guild in self.listed):
             return True
 
         return kind in self.kinds and (guild is None or guild in self.kinds[kind])
@@ -247,8 +254,8 @@ class Delta:
             for entity in news if known else ():
                 known.pop(entity, None)
         self.facts.update(later.facts)
-        self.listed = (self.listed - later.left) | later.listed
-        self.left |= later.left
+        self.listed = self.listed - later.left | later.listed
+        self.left = self.left - later.listed | later.left
         self.parts += later.parts
         self.size += later.size
         self.since = min(self.since, later.since)
@@ -376,7 +383,7 @@ class Delta:
         }
         self.facts = {entity: guild for entity, guild in self.facts.items() if entity in alive}
         self.size = _FACT_COST * (len(self.facts) + len(self.useless)) + ENTRY_COST * len(self.left)
-        self.size += sum(ENTRY_COST * (1 + len(departure.guilds)) for departure in self.departures)
+        self.size += ENTRY_COST * (len(self.departures) + len(self.listed))
         for scopes in self.kinds.values():
             for changes in scopes.values():
                 self.size += ENTRY_COST * (1 + len(changes.entries) + len(changes.cleared_channels)) + changes.size()

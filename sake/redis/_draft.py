@@ -14,6 +14,7 @@ from ._delta import Delta
 from ._delta import Departure
 from ._ids import MOST_DIGITS
 from ._ids import is_code
+from ._kinds import GUILDS
 from ._kinds import LISTS
 from ._kinds import Kind
 from ._kinds import Shape
@@ -258,6 +259,18 @@ class Draft:
             if kind.in_guild:
                 self.clear(kind, guild)
         self.steps.append((Delta.leave, (guild,)))
+
+    def enlist(self, guilds: collections.Set[str], /) -> None:
+        """Say that the bot is in these guilds, whether anything is stored of them or not.
+
+        Raises
+        ------
+        ValueError
+            If an id is none.
+        """
+        for guild in guilds:
+            _check_snowflake(GUILDS, "guild", guild)
+        self.steps.append((Delta.enlist, (guilds,)))
 
     def depart(self, departure: Departure, /) -> None:
         """Remove, before everything else, the guilds that a shard does not have any more."""

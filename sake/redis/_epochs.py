@@ -53,6 +53,11 @@ class Epoch:
         """Return what writes the number of a batch."""
         return Parcel(self._slot, _wire.pack("SET", self._key, number, "PX", _LIFETIME))
 
+    @property
+    def acknowledged(self) -> int:
+        """The number of the last batch that is known to be written."""
+        return self._numbers[-1] if self._numbers else self._floor
+
     def acknowledge(self, number: int, /) -> None:
         """Take note that a batch was written."""
         self._numbers.append(number)
@@ -62,14 +67,14 @@ class Epoch:
         while self._numbers and self._numbers[0] < oldest:
             self._floor = self._numbers.popleft()
 
-    def hear(self, stored: object, /) -> None:
-        """Compare what was acknowledged with the number that is stored."""
+    def hear(self, stored: object, acknowledged: int, /) -> None:
+        """Compare the number that is stored with the one that was acknowledged when it was asked for."""
         if isinstance(stored, ReplyError):
             return
 
         text = typing.cast("bytes | None", stored) or b""
         number = int(text) if text.isdigit() else 0
-        if number < (self._numbers[-1] if self._numbers else self._floor):
+        if number < min(acknowledged, self.acknowledged):
             is_kept = number >= self._floor
             self._floor = number
             self._numbers.clear()

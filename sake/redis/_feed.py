@@ -146,12 +146,17 @@ class Feed:
     @_events.on("GUILD_CREATE")
     def _plan_guild_joined(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:
         if (shards := self._shards) is not None:
-            draft.also(lambda: shards.join(shard, str(payload["id"])))
+            guild = str(payload["id"])
+            draft.enlist({guild})
+            draft.also(lambda: shards.join(shard, guild))
 
     @_events.on(_events.GUILD_UNAVAILABLE)
     def _plan_guild_unheard(self, payload: Payload, draft: Draft, _: hikari.api.GatewayShard, /) -> None:
         # What happens during an outage is not told: the guild comes anew after it.
-        draft.forget_lists(self._engine.setup.layout if self._engine else (), str(payload["id"]))
+        guild = str(payload["id"])
+        if self._shards is not None:
+            draft.enlist({guild})
+        draft.forget_lists(self._engine.setup.layout if self._engine else (), guild)
 
     @_events.on("GUILD_DELETE")
     def _plan_guild_left(self, payload: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:

@@ -74,6 +74,10 @@ class Overlay:
         """Return the guilds in which unwritten changes concern a kind."""
         return {guild for delta in self._writer.unwritten() for guild in delta.kinds.get(kind, ()) if guild}
 
+    def has_guild(self, guild: str, /) -> bool:
+        """Return whether unwritten changes say that the bot is in a guild."""
+        return any(guild in delta.listed for delta in self._writer.unwritten())
+
     def entities(self, kind: AnyKind, /) -> set[str]:
         """Return the ids of entities of a kind that unwritten changes concern."""
         places = (changes for delta in self._writer.unwritten() for changes in delta.kinds.get(kind, {}).values())

@@ -26,7 +26,6 @@ from . import _ids
 from . import _wire
 from ._engine import Engine
 from ._iterators import Window
-from ._kinds import GUILDS
 from ._kinds import Kind
 from ._kinds import Shape
 
@@ -146,7 +145,10 @@ async def count_guilds(engine: Engine, /) -> int:
 
 async def is_listed(engine: Engine, guild: str, /) -> bool:
     """Return whether a guild is one of those that the bot is in, or that anything is stored of."""
-    await engine.reader.settle(GUILDS, guild)
+    await asyncio.sleep(0)
+    if engine.reader.overlay.has_guild(guild):
+        return True
+
     (found,) = await engine.reader.call(None, _wire.parcel(engine.keys, "SISMEMBER", engine.keys.guilds(), guild))
     return bool(found)
 

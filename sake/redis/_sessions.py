@@ -46,7 +46,13 @@ class Session:
 
     def as_payload(self) -> dict[str, typing.Any]:
         """Return what is stored of it."""
-        return {"token": self.token.decode(), "intents": self.intents, "is_whole": self.is_whole, "ready": self.ready}
+        return {
+            "token": self.token.decode(),
+            "intents": self.intents,
+            "guilds": len(self.guilds),
+            "is_whole": self.is_whole,
+            "ready": self.ready,
+        }
 
 
 class Token(typing.NamedTuple):

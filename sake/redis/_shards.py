@@ -38,10 +38,12 @@ class Shards:
         What the client works with.
     """
 
-    __slots__ = ("_engine", "_sessions", "_shards")
+    __slots__ = ("_engine", "_lost", "_sessions", "_shards")
 
     def __init__(self, engine: Engine, /) -> None:
         self._engine = engine
+        self._lost: set[int] = set()
+        """The shards that are not connected."""
         self._sessions: dict[int, Session] = {}
         self._shards: dict[int, hikari.api.GatewayShard] = {}
 
@@ -61,16 +63,19 @@ class Shards:
         """Begin a session of a shard that has these guilds, which may be only those that are known."""
         session = Session(f"{shard.id}-{shard.shard_count}", int(shard.intents), {*guilds}, is_whole)
         self._sessions[shard.id], self._shards[shard.id] = session, shard
+        self._lost.discard(shard.id)
         self._write(lambda draft: _put(session, draft))
 
     def resume(self, shard: hikari.api.GatewayShard, /) -> None:
         """Go on with a session whose connection was lost."""
         session = self.of(shard)
+        self._lost.discard(shard.id)
         self._write(lambda draft: _put(session, draft))
 
     def lose(self, shard: hikari.api.GatewayShard, /) -> None:
         """Take note that the connection of a shard was lost."""
         if session := self._sessions.get(shard.id):
+            self._lost.add(shard.id)
             self._write(lambda draft: draft.drop(SESSIONS, "", session.shard))
 
     def join(self, shard: hikari.api.GatewayShard, guild: str, /) -> None:
@@ -79,13 +84,18 @@ class Shards:
 
     def leave(self, shard: hikari.api.GatewayShard, guild: str, /) -> None:
         """Take note of a guild that was left."""
-        self.of(shard).guilds.discard(guild)
+        session = self.of(shard)
+        session.guilds.discard(guild)
+        if shard.id not in self._lost:
+            self._write(lambda draft: _put(session, draft))
 
     def begin_anew(self) -> collections.Set[str]:
         """Begin new sessions, so that nothing is current that was received in those before; return the guilds."""
         guilds = {guild for session in self._sessions.values() for guild in session.guilds}
-        for number, session in list(self._sessions.items()):
+        for number in self._sessions.keys() - self._lost:
+            session = self._sessions[number]
             self.begin(self._shards[number], session.guilds, is_whole=session.is_whole)
+        self._write(lambda draft: draft.enlist(guilds))
         if STALE_GUILDS in self._engine.setup.layout:
             self._write(functools.partial(_mark_stale, guilds))
         return guilds
@@ -100,7 +110,7 @@ class Shards:
         while True:
             await asyncio.sleep(_RENEWAL_SECONDS)
             for number, session in self._sessions.items():
-                if getattr(self._shards[number], "is_connected", True):
+                if number not in self._lost:
                     self._write(functools.partial(_put, session))
 
     def _write(self, describe: collections.Callable[[Draft], None], /) -> None:

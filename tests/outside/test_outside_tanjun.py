@@ -29,6 +29,7 @@ import sake
 import sake.abc
 import sake.redis
 from sake import testing
+from sake.redis import _kinds
 
 Payload = dict[str, typing.Any]
 Sf, SfGuild = dependencies.SfCache, dependencies.SfGuildBound
@@ -89,6 +90,13 @@ def arriving(guild_id: int, /) -> Payload:
     return {**guild, **dict.fromkeys(lists, ()), "id": str(guild_id), "roles": roles}
 
 
+def connect(feed: gateway.Feed, world: testing.World, /) -> None:
+    """Let a shard connect, and all of its guilds arrive."""
+    feed("READY", world.ready())
+    for guild_id in world.guilds:
+        feed("GUILD_CREATE", world.guild_create(guild_id))
+
+
 # A verdict is about one moment
 
 
@@ -139,8 +147,7 @@ async def test_what_is_not_stored_of_a_guild_of_which_changes_were_lost_may_exis
     cache: sake.RedisCache, feed: gateway.Feed, raw_database: typing.Any, name: str
 ) -> None:
     world = testing.World(seed=7, guilds=2, members=20)
-    for guild_id in world.guilds:
-        feed("GUILD_CREATE", world.guild_create(guild_id))
+    connect(feed, world)
     stale, whole = map(int, world.guilds)
     adapter = register(cache).get_type_dependency(BOUND[name])
     assert [await verdict(adapter.get_from_guild(guild, UNKNOWN)) for guild in (stale, whole)] == [FINAL, FINAL]
@@ -155,8 +162,7 @@ async def test_what_is_stored_nowhere_may_be_in_a_guild_of_which_changes_were_lo
     cache: sake.RedisCache, feed: gateway.Feed, raw_database: typing.Any, name: str
 ) -> None:
     world = testing.World(seed=7, guilds=2, members=20)
-    for guild_id in world.guilds:
-        feed("GUILD_CREATE", world.guild_create(guild_id))
+    connect(feed, world)
     stale = int(next(iter(world.guilds)))
     adapter = register(cache, trust_get_for=[sake.abc.Cache]).get_type_dependency(GLOBAL[name])
     is_of_guilds = name in ("role", "channel", "emoji", "sticker", "thread", "user")
@@ -181,10 +187,12 @@ async def test_the_roles_of_a_guild_of_which_changes_were_lost_are_left_to_rest(
 
 
 async def lose_changes_of(guild_id: int, cache: sake.RedisCache, raw_database: typing.Any) -> None:
-    # The mark is made by hand, so it must not come before what says that the guild has arrived.
+    # What giving up leaves behind is made by hand, so it must not come before what says that the guild has arrived.
     await cache.flush()
     mark = keys.in_guild("guild-stale", guild_id)
     await raw_database(int(sake.redis.ResourceIndex.GUILD)).hset(mark, str(guild_id), "")
+    for kind in _kinds.LISTS.values():
+        await raw_database(int(kind.index)).delete(keys.in_guild(kind.name, guild_id))
     assert await cache.is_guild_stale(guild_id)
 
 
@@ -193,8 +201,7 @@ async def lose_changes_of(guild_id: int, cache: sake.RedisCache, raw_database: t
 
 async def test_a_user_who_is_in_no_guild_of_the_bot_may_exist(cache: sake.RedisCache, feed: gateway.Feed) -> None:
     world = testing.World(seed=7, guilds=2, members=20)
-    for guild_id in world.guilds:
-        feed("GUILD_CREATE", world.guild_create(guild_id))
+    connect(feed, world)
     assert await verdict(register(cache).get_type_dependency(Sf[hikari.User]).get(UNKNOWN)) is MISS
     trusted = register(cache, trust_get_for=[sake.abc.UserCache])
     assert await verdict(trusted.get_type_dependency(Sf[hikari.User]).get(UNKNOWN)) is FINAL
@@ -314,6 +321,7 @@ NONSENSE: tuple[typing.Any, ...] = ("abc", 1.5, "", None, 10**30, -1, "\ud800", 
 async def trusting(cache: sake.RedisCache, feed: gateway.Feed) -> tanjun.Client:
     """A client whose cache of one guild is trusted in everything."""
     world = testing.World(seed=7, guilds=1, members=10)
+    feed("READY", {**world.ready(), "guilds": [{"id": "1000", "unavailable": True}]})
     feed("GUILD_CREATE", {**world.guild_create(next(iter(world.guilds))), "id": "1000"})
     await feed.settle()
     return register(cache, trust_get_for=[sake.abc.Cache])
