@@ -19,9 +19,12 @@ from collections import abc as collections
 
 import hikari
 import pytest
+import redis.asyncio
 import rich.console
 from _support import gateway
 from _support import interrupts
+from _support import own_cluster
+from _support import own_sentinel
 from _support import servers
 
 import sake
@@ -74,6 +77,9 @@ class Running:
                 return
 
         pytest.fail(f"it ended without {text!r}:\n{self.output}")
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
 
     def signal_group(self, number: signal.Signals) -> None:
         os.killpg(self._process.pid, number)
@@ -147,6 +153,7 @@ class Text:
 
 def make_settings(**overrides: typing.Any) -> _demo.Settings:
     options: dict[str, typing.Any] = {
+        "cluster": False,
         "guilds": 3,
         "members": 120,
         "privileged": True,
@@ -173,6 +180,83 @@ def test_the_demo_finds_no_differences(running: collections.Callable[..., Runnin
     assert all(word in figures[-1] for word in ("lag", "MiB", "reads/s, 0 errors", "3 guilds", "voice states"))
     assert "iter_roles_for_guild(" in demo.output
     assert "who talk are in" in demo.output
+
+
+def test_a_cluster_of_its_own_has_no_differences(running: collections.Callable[..., Running]) -> None:
+    demo = running("--cluster", *SMALL)
+    demo.read_until("guilds, ")
+    assert len(demo.find(running="_embedded_supervisor")) == 3
+    assert demo.wait() == 0, demo.output
+    demo.assert_nothing_left()
+    lines = demo.output.splitlines()
+    assert lines[-1].endswith("entities compared: no differences")
+    figures = [line for line in lines if "events/s" in line]
+    assert all(word in figures[-1] for word in ("lag", "MiB", "reads/s, 0 errors", "3 guilds", "voice states"))
+
+
+def test_a_cluster_of_its_own_is_not_open_to_others() -> None:
+    async def ask() -> None:
+        async with _backend.Backend(None, cluster=True) as backend:
+            assert backend.database == 0
+            host, port = backend.url.rpartition("@")[2].split(",")[0].split(":")
+            stranger = redis.asyncio.Redis(host=host, port=int(port))
+            with pytest.raises(redis.AuthenticationError):
+                await stranger.ping()
+            await stranger.aclose()
+
+    asyncio.run(ask())
+
+
+def test_a_cluster_of_its_own_takes_the_place_of_no_given_server(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["sake", "demo", "--cluster"])
+    monkeypatch.setenv("REDIS_URL", "redis://localhost")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert cli.main() == 2
+    assert "REDIS_URL" in capsys.readouterr().err
+
+
+@pytest.fixture
+def given_cluster(binary: str) -> collections.Iterator[own_cluster.OwnCluster]:
+    with own_cluster.running(binary) as cluster:
+        yield cluster
+
+
+def test_a_given_cluster_keeps_what_it_had_and_nothing_else(
+    running: collections.Callable[..., Running], given_cluster: own_cluster.OwnCluster
+) -> None:
+    with contextlib.closing(given_cluster.client()) as client:
+        for number in range(50):
+            client.set(f"foreign:{number}", "1")
+            client.set(f"sake-demo:message:{number}", "left by another demo")
+
+        demo = running(*SMALL, REDIS_URL=given_cluster.url)
+        assert demo.wait() == 0, demo.output
+        demo.assert_nothing_left()
+    assert given_cluster.keys() == {f"foreign:{number}" for number in range(50)}
+
+
+@needs_processes
+def test_a_given_cluster_is_tidied_up_by_the_second_process(
+    running: collections.Callable[..., Running], given_cluster: own_cluster.OwnCluster
+) -> None:
+    demo = running(*ENDLESS, REDIS_URL=given_cluster.url)
+    demo.read_until("guilds, ")
+    assert len(given_cluster.keys()) > 10
+    demo.signal(signal.SIGKILL)
+    demo.wait()
+    demo.assert_nothing_left()
+    assert given_cluster.keys() == set()
+
+
+def test_servers_that_sentinels_watch_keep_nothing(running: collections.Callable[..., Running], binary: str) -> None:
+    with own_sentinel.running(binary, password="open sesame") as watched:
+        demo = running(*SMALL, REDIS_URL=f"{watched.url}?db=2")
+        assert demo.wait() == 0, demo.output
+        demo.assert_nothing_left()
+        assert demo.output.splitlines()[-1].endswith("no differences")
+        assert watched.primary.do("INFO", "keyspace") == {}
 
 
 @pytest.mark.parametrize(
@@ -276,13 +360,14 @@ def test_a_payload_that_cannot_be_used_makes_it_fail(monkeypatch: pytest.MonkeyP
 
 
 @needs_processes
+@pytest.mark.parametrize("more", [(), ("--cluster",)], ids=["server", "cluster"])
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
 )
 def test_whatever_ends_it_nothing_is_left(
-    running: collections.Callable[..., Running], number: signal.Signals, code: int
+    running: collections.Callable[..., Running], number: signal.Signals, code: int, more: tuple[str, ...]
 ) -> None:
-    demo = running(*ENDLESS)
+    demo = running(*ENDLESS, *more)
     demo.read_until("guilds, ")
     assert len(demo.find()) >= 3
     demo.signal_group(number)

@@ -69,6 +69,7 @@ def demo(
     seconds: typing.Annotated[float, typer.Option(min=0, max=604_800, help="For how long events happen.")] = 10.0,
     shards: typing.Annotated[int, typer.Option(min=1, max=100, help="Number of the bot's shards.")] = 1,
     seed: typing.Annotated[int, typer.Option(help="Another world for each number.")] = 0,
+    cluster: typing.Annotated[bool, typer.Option("--cluster", help="Start a Redis Cluster of three nodes.")] = False,
     privileged: typing.Annotated[
         bool, typer.Option(help="With BOT_TOKEN: ask for the intents that Discord grants on request only.")
     ] = True,
@@ -80,17 +81,28 @@ def demo(
     make the exit code 1.
 
     With the environment variable BOT_TOKEN the bot connects to the real Discord instead, and nothing is compared. With
-    REDIS_URL that server is used. All keys begin with `sake-demo:`, and are removed before and after, by the second
-    process if this one is killed.
+    REDIS_URL that server is used, which may be a Redis Cluster or what Sentinels watch. All keys begin with
+    `sake-demo:`, and are removed before and after, by the second process if this one is killed.
     """
     if not math.isfinite(seconds):
         raise typer.BadParameter("must be a finite number", param_hint="--seconds")
+
+    redis_url = os.environ.get("REDIS_URL") or None
+    if cluster and redis_url:
+        raise typer.BadParameter("starts servers, so REDIS_URL must not name another", param_hint="--cluster")
 
     if members < 2 * guilds:
         raise typer.BadParameter(f"must be at least two for each of {guilds} guilds: {members}", param_hint="--members")
 
     settings = _demo.Settings(
-        guilds=guilds, members=members, rate=rate, seconds=seconds, shards=shards, seed=seed, privileged=privileged
+        cluster=cluster,
+        guilds=guilds,
+        members=members,
+        rate=rate,
+        seconds=seconds,
+        shards=shards,
+        seed=seed,
+        privileged=privileged,
     )
     console = rich.console.Console(highlight=False, soft_wrap=True)
     _show_logs(console)
@@ -98,7 +110,7 @@ def demo(
         settings,
         _screen.make_screen(console),
         token=os.environ.get("BOT_TOKEN") or None,
-        redis_url=os.environ.get("REDIS_URL") or None,
+        redis_url=redis_url,
     )
     raise typer.Exit(code)
 

@@ -45,6 +45,8 @@ _WITHIN_SECONDS: typing.Final = 120.0
 class Settings:
     """The options of a demo."""
 
+    cluster: bool
+    """Whether it has a Redis Cluster of its own in place of one server."""
     guilds: int
     """Number of guilds."""
     members: int
@@ -101,7 +103,7 @@ def run(settings: Settings, screen: _screen.Screen, /, *, token: str | None, red
     token
         The bot's token for the real Discord; [None][] makes one up.
     redis_url
-        The server to use; [None][] starts a bundled one.
+        The server to use; [None][] starts bundled ones.
 
     Returns
     -------
@@ -109,7 +111,7 @@ def run(settings: Settings, screen: _screen.Screen, /, *, token: str | None, red
         The exit code: 0 if what is stored is right and nothing went wrong, 130 after Ctrl-C, else 1.
     """
     try:
-        backend = _backend.Backend(redis_url)
+        backend = _backend.Backend(redis_url, cluster=settings.cluster)
         if token is not None:
             return _loops.run(_run_real(settings, screen, backend, token))
 
