@@ -132,12 +132,16 @@ class Backend:
         return await self._ask([_wire.Parcel(place, command) for place in await self._database().places()])
 
     async def _ask(self, parcels: list[_wire.Parcel], /) -> list[typing.Any]:
-        found = await self._database().send(parcels) if parcels else []
-        for answers in found:
+        if not parcels:
+            return []
+
+        replies: list[typing.Any] = []
+        for answers in await self._database().send(parcels):
             if isinstance(answers, errors.BackendError):
                 raise answers
+            replies.append(answers[0])
 
-        return [answers[0] for answers in found if not isinstance(answers, errors.BackendError)]
+        return replies
 
     def _database(self) -> _connections.Server:
         if self._connections is None:
