@@ -32,6 +32,9 @@ AnyKind = Kind[typing.Any]
 
 _T = typing.TypeVar("_T")
 
+_MOMENT: typing.Final = 0.1
+"""Seconds that there are for each part of a look-up: the event loop may have been blocked since it began."""
+
 _LOOKS: typing.Final = 5
 """How often what is stored is looked at anew since changes of it were written meanwhile."""
 
@@ -100,17 +103,26 @@ class Reader:
         self._waiting: list[Request] = []
         self._writer = writer
 
-    def get(self, kind: AnyKind, guild: str, entities: list[str], /) -> asyncio.Future[list[bytes | None]]:
+    def deadline(self) -> float:
+        """Return when a look-up that begins now has to be answered, by the event loop's clock."""
+        return self._loop.time() + self._timeout
+
+    def get(
+        self, kind: AnyKind, guild: str, entities: list[str], /, *, until: float = 0.0
+    ) -> asyncio.Future[list[bytes | None]]:
         """Return the bytes of entities, in the order asked; [None][] for those that do not exist.
 
         For a kind without payloads, the bytes of an id that is in the set are empty. The future fails with
-        [BackendError][sake.errors.BackendError] if the server has to be asked and cannot be.
+        [BackendError][sake.errors.BackendError] if the server has to be asked and cannot be, or not by the
+        `deadline` of the look-up that this is a part of. Each part has a moment.
         """
-        return self._submit(kind, guild, entities)
+        return self._submit(kind, guild, entities, until)
 
-    def get_owners(self, kind: AnyKind, entities: list[str], /) -> asyncio.Future[list[bytes | None]]:
+    def get_owners(
+        self, kind: AnyKind, entities: list[str], /, *, until: float = 0.0
+    ) -> asyncio.Future[list[bytes | None]]:
         """Return the ids of the guilds that entities of an owned kind are in; as `get` does."""
-        return self._submit(kind, None, entities)
+        return self._submit(kind, None, entities, until)
 
     async def call(self, kind: AnyKind, *commands: bytes) -> list[typing.Any]:
         """Send packed commands to the database of a kind and return their replies.
@@ -206,11 +218,13 @@ class Reader:
             # Nobody may be left who wants to know.
             task.exception()
 
-    def _submit(self, kind: AnyKind, guild: str | None, entities: list[str], /) -> asyncio.Future[list[bytes | None]]:
+    def _submit(
+        self, kind: AnyKind, guild: str | None, entities: list[str], until: float, /
+    ) -> asyncio.Future[list[bytes | None]]:
         if self._is_closed:
             raise _lanes.closed()
 
-        request = Request(kind, guild, entities, self._loop.create_future())
+        request = Request(kind, guild, entities, self._loop.create_future(), until)
         self._waiting.append(request)
         if not self._scheduled:
             self._scheduled = True
@@ -220,9 +234,10 @@ class Reader:
     def _decide(self) -> None:
         self._scheduled = False
         waiting, self._waiting = self._waiting, []
-        is_idle, until = self._writer.is_idle, self._loop.time() + self._timeout
+        is_idle, until = self._writer.is_idle, self.deadline()
+        at_least = self._loop.time() + min(_MOMENT, self._timeout)
         for request in waiting:
-            request.until = until
+            request.until = max(request.until, at_least) if request.until else until
             if is_idle:
                 self._lanes.add(request)
                 continue

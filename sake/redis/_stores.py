@@ -98,9 +98,9 @@ def key_of(payload: Payload, *path: str) -> str:
     return str(found)
 
 
-async def find(engine: Engine, kind: AnyKind, guild: str, entity: str, /) -> bytes | None:
+async def find(engine: Engine, kind: AnyKind, guild: str, entity: str, /, *, until: float = 0.0) -> bytes | None:
     """Return the bytes of one entity, if it exists."""
-    (data,) = await engine.reader.get(kind, guild, [entity])
+    (data,) = await engine.reader.get(kind, guild, [entity], until=until)
     return data
 
 
@@ -163,12 +163,14 @@ async def get_many_owned(
         return {}
 
     by_guild: dict[str, list[str]] = {}
-    for entity, owner in zip(entities, await engine.reader.get_owners(kind, entities), strict=True):
+    until = engine.reader.deadline()
+    for entity, owner in zip(entities, await engine.reader.get_owners(kind, entities, until=until), strict=True):
         if guild := _ids.stored_snowflake(owner):
             by_guild.setdefault(guild, []).append(entity)
 
     found: dict[str, tuple[str, bytes | None]] = {}
-    answers = await asyncio.gather(*(engine.reader.get(kind, guild, group) for guild, group in by_guild.items()))
+    asking = (engine.reader.get(kind, guild, group, until=until) for guild, group in by_guild.items())
+    answers = await asyncio.gather(*asking)
     for (guild, group), answer in zip(by_guild.items(), answers, strict=True):
         found.update({entity: (guild, data) for entity, data in zip(group, answer, strict=True)})
 
@@ -377,19 +379,20 @@ async def _find_many(engine: Engine, kind: AnyKind, guild: str, entities: list[s
 
 
 async def _find_owned(engine: Engine, kind: AnyKind, entity: str, /) -> tuple[str, bytes | None]:
+    until = engine.reader.deadline()
     guild = engine.recall_owner(kind, entity)
     if guild is not None:
-        data = await find(engine, kind, guild, entity)
+        data = await find(engine, kind, guild, entity, until=until)
         if data is not None:
             return guild, data
         engine.remember_owner(kind, entity, None)
 
-    (owner,) = await engine.reader.get_owners(kind, [entity])
+    (owner,) = await engine.reader.get_owners(kind, [entity], until=until)
     guild = _ids.stored_snowflake(owner)
     if guild is None:
         return "", None
 
-    data = await find(engine, kind, guild, entity)
+    data = await find(engine, kind, guild, entity, until=until)
     if data is not None:
         engine.remember_owner(kind, entity, guild)
 
