@@ -124,9 +124,12 @@ class ResourceClient(abc.Resource):
         Passed to every connection of redis-py, for instance `ssl_ca_certs`. Host, port, path and database are told by
         `address` and `database` alone.
     read_timeout : float
-        Seconds that a look-up, or one window of an iterator, may take from when it was asked for, before it raises
-        [BackendError][sake.errors.BackendError]. 1 unless given. After two in a row that took longer, all fail at once
-        until the server answers again, which is tried once a second. What is not written yet is answered all the same.
+        Seconds that a look-up may take from when it was asked for, before it raises
+        [BackendError][sake.errors.BackendError]: 1 unless given. Where it has to ask more than once, as it may by id
+        alone, it takes a fifth of a second more at most. An iterator has this time for each question: a window takes
+        one or two, the first one, and `len()`, up to four. After two questions in a row that took longer, all fail at
+        once until the server answers again, which is tried once a second. What is not written yet is answered all the
+        same.
 
     Raises
     ------

@@ -36,7 +36,7 @@ class Request:
     entities: list[str]
     answer: asyncio.Future[list[bytes | None]]
     until: float = 0.0
-    """When it is to have been answered, by the event loop's clock."""
+    """When it is to have been answered, by the event loop's clock; 0 until that is decided."""
     is_part: bool = False
     """Whether it is asked for another request."""
 

@@ -32,6 +32,9 @@ AnyKind = Kind[typing.Any]
 
 _T = typing.TypeVar("_T")
 
+_MOMENT: typing.Final = 0.1
+"""Seconds that there are for each part of a look-up: the event loop may have been blocked since it began."""
+
 _LOOKS: typing.Final = 5
 """How often what is stored is looked at anew since changes of it were written meanwhile."""
 
@@ -96,15 +99,22 @@ class Reader:
         self._waiting: list[Request] = []
         self._writer = writer
 
-    def get(self, kind: AnyKind, guild: str, entities: list[str], /) -> asyncio.Future[list[bytes | None]]:
+    def deadline(self) -> float:
+        """Return when a look-up that begins now has to be answered, by the event loop's clock."""
+        return self._loop.time() + self._timeout
+
+    def get(
+        self, kind: AnyKind, guild: str, entities: list[str], /, *, until: float = 0.0
+    ) -> asyncio.Future[list[bytes | None]]:
         """Return the bytes of entities, in the order asked; [None][] for those that do not exist.
 
         The bytes of a mark are empty. The future fails with [BackendError][sake.errors.BackendError] if the server has
-        to be asked and cannot be.
+        to be asked and cannot be, or not by the `deadline` of the look-up that this is a part of. Each part has a
+        moment.
         """
-        return self._submit(kind, guild, entities)
+        return self._submit(kind, guild, entities, until)
 
-    async def find_guilds(self, kind: AnyKind, entities: list[str], /) -> list[str | None]:
+    async def find_guilds(self, kind: AnyKind, entities: list[str], /, *, until: float = 0.0) -> list[str | None]:
         """Return the ids of the guilds that ids belong to, in the order asked; [None][] where that is not known.
 
         `kind` is what they are asked for.
@@ -120,7 +130,7 @@ class Reader:
             return found
 
         age = self._facts.age
-        answers = await self._submit(kind, None, unknown)
+        answers = await self._submit(kind, None, unknown, until)
         guilds = dict(zip(unknown, map(_ids.stored_snowflake, answers), strict=True))
         for entity, guild in guilds.items():
             # What was removed meanwhile is to be written again when it comes again.
@@ -220,11 +230,13 @@ class Reader:
             # Nobody may be left who wants to know.
             task.exception()
 
-    def _submit(self, kind: AnyKind, guild: str | None, entities: list[str], /) -> asyncio.Future[list[bytes | None]]:
+    def _submit(
+        self, kind: AnyKind, guild: str | None, entities: list[str], until: float, /
+    ) -> asyncio.Future[list[bytes | None]]:
         if self._is_closed:
             raise _lanes.closed()
 
-        request = Request(kind, guild, entities, self._loop.create_future())
+        request = Request(kind, guild, entities, self._loop.create_future(), until)
         self._waiting.append(request)
         if not self._scheduled:
             self._scheduled = True
@@ -234,9 +246,10 @@ class Reader:
     def _decide(self) -> None:
         self._scheduled = False
         waiting, self._waiting = self._waiting, []
-        is_idle, until = self._writer.is_idle, self._loop.time() + self._timeout
+        is_idle, until = self._writer.is_idle, self.deadline()
+        at_least = self._loop.time() + min(_MOMENT, self._timeout)
         for request in waiting:
-            request.until = until
+            request.until = max(request.until, at_least) if request.until else until
             if is_idle:
                 self._lanes.add(request)
                 continue

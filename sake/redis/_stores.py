@@ -100,9 +100,9 @@ def key_of(payload: Payload, *path: str) -> str:
     return str(found)
 
 
-async def find(engine: Engine, kind: AnyKind, guild: str, entity: str, /) -> bytes | None:
+async def find(engine: Engine, kind: AnyKind, guild: str, entity: str, /, *, until: float = 0.0) -> bytes | None:
     """Return the bytes of one entity, if it exists."""
-    (data,) = await engine.reader.get(kind, guild, [entity])
+    (data,) = await engine.reader.get(kind, guild, [entity], until=until)
     return data
 
 
@@ -165,12 +165,15 @@ async def get_many_owned(
         return {}
 
     by_guild: dict[str, list[str]] = {}
-    for entity, guild in zip(entities, await engine.reader.find_guilds(kind, entities), strict=True):
+    until = engine.reader.deadline()
+    owners = await engine.reader.find_guilds(kind, entities, until=until)
+    for entity, guild in zip(entities, owners, strict=True):
         if guild is not None:
             by_guild.setdefault(guild, []).append(entity)
 
     found: dict[str, tuple[str, bytes | None]] = {}
-    answers = await asyncio.gather(*(engine.reader.get(kind, guild, group) for guild, group in by_guild.items()))
+    asking = (engine.reader.get(kind, guild, group, until=until) for guild, group in by_guild.items())
+    answers = await asyncio.gather(*asking)
     for (guild, group), answer in zip(by_guild.items(), answers, strict=True):
         found.update({entity: (guild, data) for entity, data in zip(group, answer, strict=True)})
 
@@ -383,10 +386,11 @@ async def _find_many(engine: Engine, kind: AnyKind, guild: str, entities: list[s
 
 
 async def _find_owned(engine: Engine, kind: AnyKind, entity: str, /) -> tuple[str, bytes | None]:
+    until = engine.reader.deadline()
     # What was received a moment ago is described by then, and tells which guild it is.
     await asyncio.sleep(0)
-    guild = await _scans.find_guild(engine, kind, entity)
-    return ("", None) if guild is None else (guild, await find(engine, kind, guild, entity))
+    (guild,) = await engine.reader.find_guilds(kind, [entity], until=until)
+    return ("", None) if guild is None else (guild, await find(engine, kind, guild, entity, until=until))
 
 
 def _not_found(kind: AnyKind, guild: str, entity: str, /) -> errors.EntryNotFound:

@@ -194,6 +194,63 @@ async def test_a_read_waits_no_longer_where_the_writer_has_the_only_connection(
         own.resume()
 
 
+@contextlib.asynccontextmanager
+async def _far(own: own_server.OwnServer, seconds: float) -> collections.AsyncIterator[str]:
+    """Put a server so far away that each answer takes so many seconds, and yield its address there."""
+    serving: list[asyncio.Task[None] | None] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while answers := await reader.read(65_536):
+            await asyncio.sleep(seconds)
+            writer.write(answers)
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.append(asyncio.current_task())
+        from_server, to_server = await asyncio.open_unix_connection(own.socket)
+        answering = asyncio.create_task(answer(from_server, writer))
+        while commands := await reader.read(65_536):
+            to_server.write(commands)
+        to_server.close()
+        await answering
+
+    socket = own.socket.with_name("far.sock")
+    async with await asyncio.start_unix_server(serve, socket):
+        yield f"unix://{socket}"
+        await asyncio.gather(*filter(None, serving))
+
+
+@pytest.mark.parametrize("call", ["get_role", "get_roles", "delete_role"])
+async def test_two_reads_for_one_look_up_take_no_longer_than_one(
+    own: own_server.OwnServer, bot: hikari.GatewayBot, payloads: testing.Payloads, call: str
+) -> None:
+    async with (
+        sake.redis.RedisCache(own.url, bot, database=0) as near,
+        _far(own, 0.5) as address,
+        sake.redis.RedisCache(address, bot, database=0, read_timeout=0.8) as cache,
+    ):
+        await near.set_role(1, payloads.role(id="2"))
+        with pytest.raises(sake.BackendError, match="in time"):
+            await getattr(cache, call)([2] if call == "get_roles" else 2)
+        assert cache.statistics.failed_reads == 1
+
+
+async def test_a_look_up_takes_no_longer_where_the_guild_is_not_the_one_remembered(
+    own: own_server.OwnServer, bot: hikari.GatewayBot, payloads: testing.Payloads
+) -> None:
+    async with (
+        sake.redis.RedisCache(own.url, bot, database=0) as near,
+        _far(own, 0.5) as address,
+        sake.redis.RedisCache(address, bot, database=0, read_timeout=1.3) as cache,
+    ):
+        await near.set_role(1, payloads.role(id="2"))
+        assert (await cache.get_role(2)).id == 2
+        await near.delete_role(2)
+        await near.set_role(3, payloads.role(id="2"))
+        with pytest.raises(sake.BackendError, match="in time"):
+            await cache.get_role(2)
+
+
 async def test_closing_ends_reads_that_wait_for_a_frozen_server(
     own: own_server.OwnServer, bot: hikari.GatewayBot
 ) -> None:

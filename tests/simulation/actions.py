@@ -75,7 +75,7 @@ async def _read_beacon(world: world_.World, client: Client, place: int, cancel: 
     try:
         model = await client.call(
             f"get_{kind} {place}",
-            "read twice" if kind == "role" else "read",
+            "read",
             lambda cache: (
                 cache.get_member(int(events_.TOWER), int(entity))
                 if kind == "member"
@@ -146,7 +146,7 @@ async def _read_available(world: world_.World, client: Client, number: int, canc
 async def _read_many(world: world_.World, client: Client, number: int, cancel: float | None) -> None:
     ids = [int(entity) for kind, entity in events_.BEACONS if kind == "role"] + [1, 2, number]
     if clients_.has(client.cache, "get_roles"):
-        await client.call("get_roles", "read twice", lambda cache: cache.get_roles(ids), cancel=cancel)
+        await client.call("get_roles", "read", lambda cache: cache.get_roles(ids), cancel=cancel)
 
 
 async def _read_odd(world: world_.World, client: Client, number: int, cancel: float | None) -> None:
@@ -154,7 +154,7 @@ async def _read_odd(world: world_.World, client: Client, number: int, cancel: fl
     if not clients_.has(client.cache, method):
         return
 
-    limit = "write" if method.startswith("delete") else "read twice"
+    limit = "write" if method.startswith("delete") else "read"
     neighbour = world.loop.create_task(_read_beacon(world, client, number, None), context=client.context)
     try:
         await client.call(f"odd {method}", limit, lambda cache: getattr(cache, method)(*arguments), cancel=cancel)

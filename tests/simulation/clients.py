@@ -25,11 +25,10 @@ LIMITS: typing.Final = {
     "close": 12.0,
     "flush": 17.0,
     "write": 17.0,
-    "read": 1.5,
-    "read twice": 2.5,
+    "read": 1.25,
     "iterate": 17.0,
 }
-"""Seconds that a call may take: the documented time, and a little. Who knows an id only asks for the guild first."""
+"""Seconds that a call may take: the documented time, and a little."""
 
 _SLOWNESS: typing.Final = 6.0
 """How much longer everything but reading may take on a slow link."""

@@ -91,17 +91,28 @@ def tell(story: stories.Story, *, keep_trace: bool = False, binary: str | None =
         world.server.commands,
         tuple(world.trace.lines),
     )
-    if world.has_killed:
-        del world, stage
-        _forget_killed()
-    return result
+    has_killed = world.has_killed
+    del world, stage
+    left = _collect()
+    if has_killed or not left:
+        return result
+    failure = world_.Failure("Python warns", f"{left[0]} when the story was forgotten", result.seconds)
+    return dataclasses.replace(result, failures=(*result.failures, failure))
 
 
-def _forget_killed() -> None:
-    """Let what a killed process left be gone before the next story begins, which could be blamed for it."""
-    with warnings.catch_warnings(), mock.patch.object(sys, "unraisablehook", lambda _: None):
-        warnings.simplefilter("ignore")
+def _collect() -> list[str]:
+    """Let what is left of a story go before the next one, which could be blamed for it, and return the warnings."""
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        mock.patch.object(sys, "unraisablehook", lambda _: None),
+    ):
+        warnings.simplefilter("always")
         gc.collect()
+    return _relevant(caught)
+
+
+def _relevant(caught: collections.Iterable[warnings.WarningMessage]) -> list[str]:
+    return [str(each.message) for each in caught if issubclass(each.category, (ResourceWarning, RuntimeWarning))]
 
 
 def _tidy(world: world_.World) -> None:
@@ -152,9 +163,8 @@ class _heard:  # noqa: N801 - a context
 
     def __exit__(self, *_: object) -> None:
         sys.unraisablehook = self._unraisable
-        for warning in () if self._world.has_killed else self._caught or ():
-            if issubclass(warning.category, (ResourceWarning, RuntimeWarning)):
-                self._world.fail("Python warns", str(warning.message))
+        for text in () if self._world.has_killed else _relevant(self._caught or ()):
+            self._world.fail("Python warns", text)
         self._warnings.__exit__(None, None, None)
         for logger, propagate, level in self._before:
             logger.removeHandler(self._ear)

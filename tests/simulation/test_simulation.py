@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 import pathlib
 import subprocess
 import sys
 import typing
+from collections import abc as collections
 
 import pytest
 
@@ -19,6 +21,15 @@ from simulation import stories
 SEEDS: typing.Final = int(os.environ.get("SAKE_SEEDS", "300"))
 SHARES: typing.Final = 10
 """The seeds are told in so many tests, which may run at the same time."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_old_is_looked_at() -> collections.Iterator[None]:
+    """Let the collections of garbage look at stories only, not at all that pytest has."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.mark.parametrize("share", range(SHARES))
