@@ -196,8 +196,6 @@ class GuildCache(_base.Resource, abc.ABC):
 
         Raises
         ------
-        ValueError
-            If the id cannot be one.
         sake.errors.ClosedClient
             If the resource is not open.
         sake.errors.BackendError

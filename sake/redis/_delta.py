@@ -390,10 +390,11 @@ class Delta:
         self._measured = self.size
 
     def count(self) -> int:
-        """Return how many changes this holds."""
+        """Return how many changes this holds, without those that are sake's own."""
         return sum(
             len(changes.entries) + len(changes.cleared_channels) + changes.cleared
-            for scopes in self.kinds.values()
+            for kind, scopes in self.kinds.items()
+            if not kind.is_own
             for changes in scopes.values()
         )
 

@@ -109,6 +109,11 @@ class Kind(typing.Generic[_T_co]):
         return self.build is _build_nothing and self.one_per_guild
 
     @property
+    def is_own(self) -> bool:
+        """Whether it is sake's own, and tells nothing that Discord told."""
+        return self.is_mark or self.name == "session"
+
+    @property
     def in_guild(self) -> bool:
         """Whether the entities are counted as a guild's and go with it."""
         return self.shape is Shape.GUILD_BOUND or self.channel_of is not None
