@@ -101,8 +101,8 @@ class Shards:
         return guilds
 
     def end(self) -> None:
-        """Say that nothing is heard of any more."""
-        for shard in self._shards.values():
+        """Say that nothing is heard of any more, unless nothing can be said, since the event loop has ended."""
+        for shard in () if self._engine.loop.is_closed() else self._shards.values():
             self.lose(shard)
         self._sessions.clear()
 
