@@ -9,6 +9,7 @@ import re
 import typing
 
 import pytest
+from _support import deltas
 from _support import gateway
 from _support import keys
 from _support import marks
@@ -17,7 +18,10 @@ from _support import samples
 import sake
 import sake.redis
 from sake import testing
+from sake.redis import _delta
+from sake.redis import _facts as _facts_
 from sake.redis import _keys
+from sake.redis import _kinds
 from sake.redis import _transaction
 
 if typing.TYPE_CHECKING:
@@ -257,3 +261,30 @@ async def test_every_key_that_a_script_touches_was_handed_to_it(
                 break
     assert scripts >= 5
     assert {"HSET", "HDEL", "UNLINK", "HKEYS", "HVALS", "SET"} <= {name.upper() for name in touched}
+
+
+@pytest.mark.parametrize("first_away", [{0}, {1}, {0, 1}], ids=["list", "facts", "both"])
+def test_what_belongs_to_a_place_that_is_away_waits_and_is_written_when_it_is_back(first_away: set[int]) -> None:
+    facts = _facts_.Facts(_keys.Keys(slot_of=lambda key: int("guild-of" in key)))
+    (delta,) = deltas.describe([deltas.Put(_kinds.ROLES, deltas.GUILDS[0], "5", {"id": "5"})])
+    sent: set[int] = set()
+    for away in (first_away, {0, 1}, set[int]()):
+        packed, written = facts.write([delta], away.__contains__)
+        sent |= {one.slot for one in packed}
+        written()
+        delta = _delta.Delta()
+        assert facts.is_waiting == (sent != {0, 1})
+
+
+def test_what_waits_is_not_written_of_a_guild_that_was_left_meanwhile() -> None:
+    facts = _facts_.Facts(_keys.Keys())
+    stream = [
+        deltas.Put(_kinds.ROLES, deltas.GUILDS[0], "5", {"id": "5"}),
+        deltas.Leave(_kinds.ROLES, deltas.GUILDS[0]),
+    ]
+    for change in stream:
+        batch = deltas.describe([change])
+        facts.write(batch, lambda _: True)[1]()
+        facts.discard(batch, ())
+    packed, _ = facts.write([_delta.Delta()], lambda _: False)
+    assert packed == []

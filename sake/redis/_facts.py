@@ -34,7 +34,7 @@ class Facts:
         Names the keys.
     """
 
-    __slots__ = ("_guilds", "_keys", "_known", "_new", "_useless", "age")
+    __slots__ = ("_guilds", "_keys", "_known", "_new", "_unlisted", "_useless", "age")
 
     def __init__(self, keys: Keys, /) -> None:
         self._guilds: set[str] = set()
@@ -43,6 +43,8 @@ class Facts:
         self._known: dict[str, str] = {}
         self._new: dict[str, str] = {}
         """Facts that are to be written."""
+        self._unlisted: set[str] = set()
+        """Ids of guilds that are to be listed."""
         self.age: int = 0
         """Is another number after something was forgotten."""
         self._useless: tuple[set[str], set[str]] = set(), set()
@@ -67,7 +69,7 @@ class Facts:
     @property
     def is_waiting(self) -> bool:
         """Whether something is to be written that belongs to places which were away."""
-        return bool(self._new or any(self._useless))
+        return bool(self._new or self._unlisted or any(self._useless))
 
     def write(
         self, deltas: collections.Iterable[Delta], is_away: _IsAway, /
@@ -76,25 +78,25 @@ class Facts:
 
         What goes to a place that is away waits for the next time.
         """
-        guilds: set[str] = set()
+        unlisted = self._unlisted
         for delta in deltas:
             # Now, since what is large is forgotten piece by piece as it is written.
             delta.left = delta.left_for_good()
             self._new |= {entity: guild for entity, guild in delta.facts.items() if self._known.get(entity) != guild}
             for kind, scopes in delta.kinds.items():
                 if kind.in_guild:
-                    guilds |= {guild for guild in scopes.keys() - self._guilds if guild and scopes[guild].has_puts()}
-            guilds |= delta.listed - self._guilds
+                    unlisted |= {guild for guild in scopes.keys() - self._guilds if guild and scopes[guild].has_puts()}
+            unlisted |= delta.listed - self._guilds
         # What is written of a guild has to be found when the bot left it.
-        guilds |= set(self._new.values()) - self._guilds
+        unlisted |= set(self._new.values()) - self._guilds
 
         slot_of = self._keys.slot_of
         facts = {e: guild for e, guild in self._new.items() if not is_away(slot_of(self._keys.guild_of(e)))}
-        if is_away(slot_of(self._keys.guilds())):
-            guilds = set()
+        guilds: set[str] = set() if is_away(slot_of(self._keys.guilds())) else set(unlisted)
 
         def written() -> None:
             self._guilds |= guilds
+            self._unlisted -= guilds
             for entity, guild in facts.items():
                 self.learn(entity, guild)
                 self._new.pop(entity, None)
@@ -121,6 +123,7 @@ class Facts:
             ids |= guilds
             ids |= {entity for known in (self._known, self._new) for entity, guild in known.items() if guild in guilds}
         self._guilds -= guilds
+        self._unlisted -= guilds
         self.age += bool(ids)
         for entity in ids:
             self._known.pop(entity, None)
