@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import collections as collections_
+import contextlib
 import itertools
 import typing
 from collections import abc as collections
@@ -32,6 +33,9 @@ Sf, SfGuild = dependencies.SfCache, dependencies.SfGuildBound
 FINAL, MISS = dependencies.EntryNotFound, dependencies.CacheMissError
 UNHEARD = 5
 """An id that nothing is stored under: whether anything has it is what sessions tell."""
+
+SESSION = "sake:session:0-1"
+"""Where the session of the only shard is."""
 
 AMOUNT = 10_000
 """How many answers a test hears."""
@@ -119,7 +123,7 @@ class Scene:
         self.feed = feed
         self.guilds = [int(guild) for guild in world.guilds]
         self.world = world
-        self._share = server.share(AMOUNT)
+        self._server = server
 
     def connect(self) -> None:
         self.feed("READY", self.world.ready())
@@ -131,6 +135,10 @@ class Scene:
     def lose_connection(self) -> None:
         shard = typing.cast("hikari.api.GatewayShard", self.feed.shard)
         self.feed.bot.event_manager.dispatch(hikari.ShardDisconnectedEvent(app=self.feed.bot, shard=shard))
+
+    async def session_is_stored(self) -> None:
+        with contextlib.closing(self._server.blocking_client()) as client:
+            await own_server.eventually(lambda: client.exists(SESSION))
 
     async def hear(
         self,
@@ -146,7 +154,7 @@ class Scene:
         heard = Heard()
         for asker in self.askers:
             looks = asker.looks(guild, key, kinds=kinds)
-            heard.update(await hear(looks, max(round(self._share * part / 2), len(looks))))
+            heard.update(await hear(looks, max(round(self._server.share(AMOUNT) * part / 2), len(looks))))
         return heard
 
     async def guild(self, guild: int, /) -> Heard:
@@ -339,15 +347,14 @@ async def test_a_lost_session_is_not_renewed_and_one_that_goes_on_is(
     scene.connect()
     scene.arrive()
     await scene.cache.flush()
-    key = "sake:session:0-1"
-    assert 0 < await raw.pttl(key) <= 90_000
-    await raw.delete(key)
-    await _appears(raw, key)
+    assert 0 < await raw.pttl(SESSION) <= 90_000
+    await raw.delete(SESSION)
+    await scene.session_is_stored()
     scene.lose_connection()
     await scene.cache.flush()
     written = scene.cache.statistics.batches
     await asyncio.sleep(0.1)
-    assert not await raw.exists(key)
+    assert not await raw.exists(SESSION)
     assert scene.cache.statistics.batches == written
 
 
@@ -363,7 +370,7 @@ async def test_after_another_ready_nothing_is_known_until_guilds_arrive_again(sc
 
 
 async def test_a_server_that_was_emptied_under_a_running_bot_knows_nothing(
-    server: servers.Server, scene: Scene, monkeypatch: pytest.MonkeyPatch, make_cache: typing.Any, raw: typing.Any
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, make_cache: typing.Any, raw: typing.Any
 ) -> None:
     await scene.cache.close()
     monkeypatch.setattr(_shards, "_RENEWAL_SECONDS", 0.01)
@@ -373,20 +380,11 @@ async def test_a_server_that_was_emptied_under_a_running_bot_knows_nothing(
     scene.arrive()
     await scene.assert_sure()
     await raw.flushdb()
-    await _appears(raw, "sake:session:0-1")
+    await scene.session_is_stored()
     for place in (*scene.guilds, None):
         assert (await scene.hear(place, part=0.25)).are_doubtful
     assert (await scene.guild(scene.guilds[0])).are_doubtful
     assert (await scene.guild(UNHEARD)).are_doubtful
-
-
-async def _appears(raw: typing.Any, key: str) -> None:
-    for _ in range(2_000):
-        if await raw.exists(key):
-            return
-        await asyncio.sleep(0.005)
-
-    raise AssertionError(key)
 
 
 @pytest.mark.parametrize("by", ["cache", "reader"])

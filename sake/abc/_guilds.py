@@ -181,8 +181,8 @@ class GuildCache(_base.Resource, abc.ABC):
         """Tell whether a process hears of all that happens in a guild, and has received the guild since it does.
 
         That is so from when the guild is received until the connection of its shard is lost or closed (and again once
-        it is resumed), the guild has an outage, or changes of it are lost or made by hand. A process that was killed is
-        taken for one that listens for up to 90 seconds.
+        it is resumed), the guild has an outage, changes of it are lost, or it is deleted by hand. A process that was
+        killed is taken for one that listens for up to 90 seconds.
 
         Parameters
         ----------

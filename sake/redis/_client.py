@@ -370,10 +370,11 @@ class ResourceClient(abc.Resource):
         trust_get_for : collections.Collection[type[object]] | None
             The interfaces whose "not found" is final, such as `[sake.abc.RoleCache]`. For all others Tanjun is told
             that the cache does not know, and asks REST. Unless given: emojis, guilds, guild channels, members,
-            presences, roles, stickers and voice states. Even then the cache does not know what is in a guild that has
-            not been received, is marked unavailable or is stale; nor, where the guild is not named, what is in any
-            guild while one is marked unavailable or is stale; nor who is a member where the member list is not
-            complete.
+            presences, roles, stickers and voice states. Even then it is final only where a process hears of all that
+            happens in the guild, has received it since it does, and the bot has the intent for what is asked for; where
+            the guild is not named, if that is so of all guilds, of which there are at most 100; of members, if the
+            member list is complete; of guilds, if a process hears of all guilds of the shard. What is in no guild is
+            final wherever it is named here.
         tanjun_managed : bool
             Whether the client's starting and closing opens and closes the cache. A cache that cannot be opened stops
             the client's start. If the client is alive already, the cache is opened at once.

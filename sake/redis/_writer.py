@@ -93,15 +93,17 @@ class Writer(Backlog):
         if self._is_closing:
             draft.reset()
             raise _closed()
-        if draft.acts or draft.has_departures:
-            for act in draft.acts:
-                act()
-            if draft.has_departures:
-                self._bound()
-            draft.acts, draft.has_departures = (), False
-        if not draft.steps:
-            return
+        acts, draft.acts = draft.acts, ()
+        if draft.has_departures:
+            self._bound()
+            draft.has_departures = False
+        if draft.steps:
+            self._accept(draft)
+        # What they describe themselves comes after what they belong to.
+        for act in acts:
+            act()
 
+    def _accept(self, draft: Draft, /) -> None:
         delta = self._delta
         draft.apply(delta)
         if delta.since == NEVER:
