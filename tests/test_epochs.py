@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import typing
 
 import hikari
@@ -14,6 +15,10 @@ from _support import streams
 
 import sake
 from sake.redis import _backlog
+from sake.redis import _connections
+from sake.redis import _epochs
+from sake.redis import _keys
+from sake.redis import _wire
 
 _WHOLE: typing.Final = samples.whole_guild()
 GUILD: typing.Final = int(_WHOLE["id"])
@@ -133,3 +138,41 @@ async def test_a_server_that_only_lost_its_connections_has_forgotten_nothing(
                 client.client_kill_filter(skipme=True, _type="normal")
 
         assert cache.statistics.rewinds == 0
+
+
+class _Slow:
+    """A server that keeps the answer to the first question for a number until it is let go."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.let_go = asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(4_096):
+            writer.write(b"+OK\r\n" * (data.count(b"CLIENT") + data.count(b"SET\r\n")))
+            writer.write(b"+PONG\r\n" * data.count(b"PING"))
+            if b"GET\r\n" in data:
+                if not self.asked.is_set():
+                    self.asked.set()
+                    await self.let_go.wait()
+                writer.write(b"$-1\r\n")
+        writer.close()
+
+
+async def test_what_is_written_while_a_connection_is_made_is_not_taken_for_forgotten() -> None:
+    server = _Slow()
+    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    url = f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    epochs = _epochs.Epochs(_keys.Keys("sake"))
+    connections = _connections.Connections(url, password=None, limit=2, options={}, epochs=epochs)
+    try:
+        database = connections.database(0)
+        reading = asyncio.create_task(database.send([_wire.Parcel(0, _wire.pack("PING"))]))
+        await server.asked.wait()
+        await database.write([_wire.Parcel(0, _wire.pack("PING"))], 1)
+        server.let_go.set()
+        await reading
+        assert epochs.heard() is None
+    finally:
+        await connections.close()
+        listener.close()

@@ -161,7 +161,7 @@ class Sentinels:
     def _believe(self, found: _Primary, asked: asyncio.Future[_Answer], /) -> None:
         before, self._primary = self._primary, found
         if before is not None and (before.host, before.port) != (found.host, found.port):
-            _LOGGER.warning("%s: the primary is %s:%s now", self._name, found.host, found.port)
+            _LOGGER.warning("Sentinels tell of another primary: %s:%s of %s", found.host, found.port, self._name)
             self._on_moved()
         if not asked.done():
             asked.set_result(found)

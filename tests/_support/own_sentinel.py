@@ -18,8 +18,8 @@ import redis
 from . import own_server
 
 SERVICE: typing.Final = "bot-cache"
-DOWN_AFTER: typing.Final = 0.5
-"""Seconds after which Sentinels take a server that does not answer for dead."""
+DOWN_AFTER: typing.Final = 1.5
+"""Seconds after which Sentinels take a server that does not answer for dead: a busy machine keeps them waiting too."""
 
 _HOST: typing.Final = "127.0.0.1"
 _QUORUM: typing.Final = 2
