@@ -16,6 +16,7 @@ from sake import errors
 from . import _scans
 from ._codec import Payload
 from ._engine import Engine
+from ._kinds import GUILDS
 from ._kinds import LISTS
 from ._kinds import SESSIONS
 from ._kinds import Kind
@@ -79,7 +80,11 @@ async def is_no_guild(engine: Engine, guild: str, /) -> bool:
 
     shard = shard_of(guild, count)
     session = (await _sessions(engine, [shard])).get(shard, {})
-    if not session.get("is_whole") or await _scans.is_listed(engine, guild):
+    if not session.get("is_whole"):
+        return False
+
+    await engine.reader.settle(GUILDS)
+    if await _scans.is_listed(engine, guild):
         return False
 
     return await _scans.count_guilds(engine) >= _guild_count(session)

@@ -18,6 +18,7 @@ from ._delta import Departure
 from ._draft import Draft
 from ._engine import Engine
 from ._ids import is_snowflake
+from ._kinds import SESSIONS
 from ._shards import Shards
 from ._statistics import Statistics
 
@@ -53,7 +54,7 @@ class Feed:
     def start(self, event_manager: hikari.api.EventManager, engine: Engine, /) -> None:
         """Listen to the events of a bot."""
         self._engine, self._has_told = engine, False
-        if engine.setup.knows_guilds:
+        if SESSIONS in engine.setup.layout:
             self._shards = Shards(engine)
             self._shards.start()
             event_manager.subscribe(hikari.ShardDisconnectedEvent, self._on_disconnected)
