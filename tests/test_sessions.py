@@ -62,9 +62,10 @@ _Look = collections.Callable[[], collections.Awaitable[typing.Any]]
 async def verdict(look: _Look, /) -> type[typing.Any]:
     """Return which of the two kinds of "not found" an answer is, or the class of what was found."""
     try:
-        return type(await look())
+        found: object = await look()
     except dependencies.CacheMissError as exc:
-        return type(exc)
+        found = exc
+    return type(found)
 
 
 class Asker:
