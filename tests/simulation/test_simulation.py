@@ -14,6 +14,8 @@ from collections import abc as collections
 
 import pytest
 
+from simulation import events
+from simulation import expected as expected_
 from simulation import run
 from simulation import shrink
 from simulation import stories
@@ -61,6 +63,16 @@ def _told_elsewhere(seed: str) -> str:
     path = os.pathsep.join([*folders, *filter(None, [os.environ.get("PYTHONPATH")])])
     told = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
     return told.stdout.splitlines()[-1]
+
+
+def test_a_role_that_is_gone_may_as_well_not_be_there_yet() -> None:
+    expected = expected_.Expected(lambda: 0.0)
+    beacon = events.BEACONS[0]
+    expected.show(beacon, "once")
+    expected.show(beacon, None)
+    assert expected.newest(beacon, None) == 2
+    assert expected.oldest(beacon, None, 0) == 0
+    assert expected.oldest(beacon, None, 1) == 2
 
 
 def test_a_story_that_fails_is_cut_to_what_makes_it_fail() -> None:
