@@ -98,7 +98,7 @@ async def _read_beacon(world: world_.World, client: Client, place: int, cancel: 
         world.fail("goes back in time", f"{client.name}: {beacon} shows {stamp}, which is older than before")
     elif found < settled:
         world.fail("liveness", f"{client.name}: {beacon} shows {stamp} after {world.patience} s")
-    client.seen[beacon] = max(client.seen.get(beacon, 0), found)
+    client.seen[beacon] = max(client.seen.get(beacon, 0), expected.oldest(beacon, stamp, oldest))
 
 
 async def _read_square(world: world_.World, client: Client, number: int, cancel: float | None) -> None:

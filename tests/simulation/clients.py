@@ -54,7 +54,7 @@ class Client:
         self.is_busy = False
         """Whether it is being opened or closed."""
         self.seen: dict[events_.Beacon, int] = {}
-        """How new the newest answer about each beacon was."""
+        """How new the newest answer about each beacon was at least."""
         self._cls = cls
         self._lag = lag
         self._inbox: deque[tuple[float, world_.Telling]] = deque()

@@ -54,6 +54,11 @@ class Expected:
         log = self.shown[beacon]
         return next((place for place in range(len(log) - 1, -1, -1) if log[place].stamp == stamp), None)
 
+    def oldest(self, beacon: events_.Beacon, stamp: str | None, since: int) -> int:
+        """Return the first time from one on that a beacon showed something: what was seen is that new at least."""
+        log = self.shown[beacon]
+        return next((place for place in range(since, len(log)) if log[place].stamp == stamp), since)
+
     def as_of(self, beacon: events_.Beacon, moment: float) -> int:
         """Return which time a beacon was shown the last before a moment."""
         log = self.shown[beacon]

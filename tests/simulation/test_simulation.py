@@ -10,10 +10,14 @@ import pathlib
 import subprocess
 import sys
 import typing
+import warnings
 from collections import abc as collections
 
 import pytest
 
+from sake.redis import _connections
+from simulation import events
+from simulation import expected as expected_
 from simulation import run
 from simulation import shrink
 from simulation import stories
@@ -61,6 +65,35 @@ def _told_elsewhere(seed: str) -> str:
     path = os.pathsep.join([*folders, *filter(None, [os.environ.get("PYTHONPATH")])])
     told = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
     return told.stdout.splitlines()[-1]
+
+
+def test_what_a_story_leaves_is_its_own_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def forget(self: _connections.Database) -> None:
+        self._idle.clear()
+
+    monkeypatch.setattr(_connections.Database, "close", forget)
+    result = run.tell(stories.Story(1, stories.Setup(), ()))
+    assert "unclosed Connection" in str([failure for failure in result.failures if failure.kind == "Python warns"])
+
+
+def test_what_a_killed_bot_leaves_is_nobodys_fault() -> None:
+    steps = stories.Step(0.01, "square", "", (1, 0)), stories.Step(0.0101, "kill", "filler0", (None, 0.001))
+    result = run.tell(stories.Story(1, stories.Setup(), steps))
+    assert not result.failures, run.report(result)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        gc.collect()
+    assert not caught, caught[0].message
+
+
+def test_a_role_that_is_gone_may_as_well_not_be_there_yet() -> None:
+    expected = expected_.Expected(lambda: 0.0)
+    beacon = events.BEACONS[0]
+    expected.show(beacon, "once")
+    expected.show(beacon, None)
+    assert expected.newest(beacon, None) == 2
+    assert expected.oldest(beacon, None, 0) == 0
+    assert expected.oldest(beacon, None, 1) == 2
 
 
 def test_a_story_that_fails_is_cut_to_what_makes_it_fail() -> None:
