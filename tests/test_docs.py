@@ -35,6 +35,7 @@ from sake import testing
 from sake.redis import _currency
 from sake.redis import _feed
 from sake.redis import _kinds
+from sake.redis import _scans
 
 ROOT = pathlib.Path(__file__).parent.parent
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
@@ -534,4 +535,6 @@ async def _read_everything(cache: sake.RedisCache) -> None:
     for kind in (_kinds.ROLES, _kinds.MEMBERS, _kinds.USERS):
         await _currency.is_current_everywhere(cache._engine(), kind)
         await _currency.is_current(cache._engine(), kind, str(guilds[0].id))
+    assert await _scans.count_guilds(cache._engine()) == len(guilds)
+    assert await _currency.is_no_guild(cache._engine(), "404")
     assert await cache.iter_voice_states_for_channel(states[0].channel_id).collect(list)

@@ -106,6 +106,7 @@ async def test_nothing_stays_of_a_guild_that_was_left(
         feed("GUILD_DELETE", {"id": guild["id"]})
     await cache.flush()
     assert await _of_guilds(raw) == {}
+    assert cache.statistics.skipped == 0
 
 
 async def test_what_is_deleted_leaves_no_fact_and_what_a_caller_deletes_is_found_when_it_is_told_of_again(
