@@ -176,3 +176,32 @@ async def test_what_is_written_while_a_connection_is_made_is_not_taken_for_forgo
     finally:
         await connections.close()
         listener.close()
+
+
+async def test_a_server_that_still_loads_an_older_snapshot_is_asked_what_it_has_when_it_is_done(
+    binary: str, bot: hikari.GatewayBot, feed: gateway.Feed
+) -> None:
+    slowly = ("--key-load-delay", "3000", "--loading-process-events-interval-bytes", "1024")
+    with own_server.running(binary, *slowly) as own:
+        async with (
+            sake.RedisCache(own.url, bot, bot.event_manager, database=0) as cache,
+            sake.RedisCache(own.url, bot.rest, database=0) as reader,
+        ):
+            feed("GUILD_CREATE", _WHOLE)
+            await cache.flush()
+            with own.client() as client:
+                client.mset({f"foreign:{number}": "" for number in range(500)})
+                client.save()
+            generations = dict.fromkeys(range(1_000, 1_100), 1)
+            for number in generations:
+                feed("GUILD_ROLE_UPDATE", {"guild_id": str(GUILD), "role": _role(number, 1)})
+            await cache.flush()
+
+            own.kill()
+            starting = asyncio.create_task(asyncio.to_thread(own.start))
+            feed("GUILD_ROLE_UPDATE", {"guild_id": str(GUILD), "role": _role(1_000, 2)})
+            generations[1_000] = 2
+            await starting
+            await own_server.eventually(lambda: cache.statistics.rewinds)
+            await _is_written(cache, feed)
+            assert await _wrong(reader, generations) == 0

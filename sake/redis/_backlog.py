@@ -169,7 +169,10 @@ class Backlog:
         if not self._held:
             return
 
-        free = self._held.take(lambda kind, guild, entity: not self._batches.is_away(kind, guild, entity))
+        free = self._held.take(
+            lambda kind, guild, entity: not self._batches.is_away(kind, guild, entity),
+            departures=not self._batches.is_list_away,
+        )
         if not self._held:
             self._held = Delta()
         if free:
@@ -181,9 +184,14 @@ class Backlog:
         if not self._batches.has_away:
             return False
 
-        held = [part for delta in self._writing if (part := delta.take(self._batches.is_away))]
+        is_list_away = self._batches.is_list_away
+        held = [part for delta in self._writing if (part := delta.take(self._batches.is_away, departures=is_list_away))]
         for part in held:
             self._held.then(part, self._kinds)
+        if self._held.departures:
+            # What is written before them came after them. That guilds are listed does not wait with them.
+            self._held.listed.clear()
+            self._held.spare(guild for delta in self._writing for guild in delta.guilds())
         if held:
             # What was prepared of these is not to be sent any more.
             self._writing = [*self._writing]
@@ -222,6 +230,9 @@ class Backlog:
         self._statistics.rewinds += 1
         waiting = [*self._writing, *self._following]
         self._writing, self._following = [], []
+        if part := again.take(self._batches.is_away):
+            part.then(self._held, self._kinds)
+            self._held = part
         if again:
             again.parts = 1
             self._number_cut += 1
@@ -270,16 +281,18 @@ class Backlog:
     def _bound(self) -> None:
         # What came last, too: it may call a list complete of which the first part is given up.
         self.cut()
-        fixed = sum(delta.size for delta in (*self._writing, *self._following, self._held))
-        if self._held.size and fixed + sum(delta.size for delta in self._closed) > self._limit:
-            self._shrink(self._held, max(self._limit - (fixed - self._held.size), 0))
-            fixed = sum(delta.size for delta in (*self._writing, *self._following, self._held))
-        if fixed + sum(delta.size for delta in self._closed) <= self._limit:
+        waiting = sum(delta.size for delta in self._closed)
+        fixed = sum(delta.size for delta in (*self._writing, *self._following))
+        if self._held.size:
+            # What others have is not given up for what is away.
+            self._shrink(self._held, max(self._limit - fixed - waiting, 0))
+            fixed += self._held.size
+        if fixed + waiting <= self._limit:
             return
 
         if self._is_paused and self._writing and not self._writing[0].is_alone:
             deque(self._merge(), maxlen=0)
-            self._shrink(self._writing[0], self._limit)
+            self._shrink(self._writing[0], max(self._limit - self._held.size, 0))
         elif self._closed:
             # What is on its way must stay as it is.
             first, *later = self._closed

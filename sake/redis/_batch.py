@@ -198,6 +198,11 @@ class BatchWriter:
         return self._connections.has_away
 
     @property
+    def is_list_away(self) -> bool:
+        """Whether it cannot be known which guilds there are."""
+        return self.has_away and self._is_away(self._setup.keys.slot_of(self._setup.keys.guilds()))
+
+    @property
     def is_waiting(self) -> bool:
         """Whether something is left to be written besides what is handed over to be."""
         return self._facts.is_waiting

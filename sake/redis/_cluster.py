@@ -22,13 +22,13 @@ from . import _rights
 from . import _wire
 from ._database import Database
 from ._epochs import Epochs
+from ._meta import Meta
 from ._replies import ReplyError
 from ._wire import Parcel
 
 _LOGGER: typing.Final = logging.getLogger("sake.redis")
 
 _ASKING: typing.Final = _wire.pack("ASKING")
-_PING: typing.Final = _wire.pack("PING")
 
 _PAUSES: typing.Final = (0.05, 0.1, 0.2, 0.4)
 """Seconds between attempts to reach a node that is away; the last one counts for all that follow."""
@@ -61,8 +61,8 @@ class Cluster:
         What the cluster is called in errors.
     limit
         How many connections a node has at most.
-    meta_slot
-        Where it says how things are stored.
+    meta
+        Tells whether what is stored can be used; without one, nothing is told.
     """
 
     __slots__ = (
@@ -71,7 +71,7 @@ class Cluster:
         "_is_closed",
         "_is_known",
         "_make_node",
-        "_meta_slot",
+        "_meta",
         "_nodes",
         "_probes",
         "_refreshing",
@@ -87,7 +87,7 @@ class Cluster:
         make_node: collections.Callable[[str, int], Database],
         name: str,
         limit: int,
-        meta_slot: int,
+        meta: Meta | None,
         /,
     ) -> None:
         self._epochs: Epochs | None = None
@@ -98,7 +98,7 @@ class Cluster:
         self._is_closed = False
         self._is_known = False
         self._make_node = make_node
-        self._meta_slot = meta_slot
+        self._meta = meta
         self._nodes: dict[str, Database] = {}
         self._probes: set[asyncio.Task[None]] = set()
         self._refreshing: asyncio.Task[None] | None = None
@@ -178,9 +178,18 @@ class Cluster:
 
     async def found(self) -> None:
         """Let the cluster say how things are stored in it, if it does not do so yet; as a database does."""
-        if not self._is_known:
-            await self._refresh()
-        await self._node(self._name_of(self._meta_slot)).found()
+        if self._meta is None or ((node := self._node_of(self._meta)) and node.is_founded):
+            return
+
+        (said,) = await self.send([self._meta.founding])
+        if isinstance(said, errors.BackendError):
+            raise said
+        if node := self._node_of(self._meta):
+            node.hear_founding(*said)
+
+    def _node_of(self, meta: Meta, /) -> Database | None:
+        name = self._name_of(meta.founding.slot)
+        return self._node(name) if name else None
 
     async def check(self, probes: collections.Sequence[_rights.Probe], /) -> None:
         """Connect to all primaries, and find out whether what has to be done may be done; as a database does."""
@@ -232,12 +241,15 @@ class Cluster:
             return [errors.BackendError(error_message)] * len(parcels)
 
         try:
-            if number is not None:
-                return [*await self._node(name).write(parcels, number)]
-            return [*await self._node(name).send(parcels, within=within)]
+            node = self._node(name)
+            sending = node.send(parcels, within=within) if number is None else node.write(parcels, number)
+            answers = await sending
+            node.check_answers(answers)
         except errors.BackendError as exc:
             self._lose(name, exc)
             return [exc] * len(parcels)
+        else:
+            return [*answers]
 
     async def _send_asking(self, parcel: Parcel, refusal: _Answers, within: float | None, /) -> _Answers:
         """Send to a node what is about to belong to it."""
@@ -264,7 +276,7 @@ class Cluster:
                 await self._refresh(name)
                 if name not in self._primaries():
                     break
-                await self._node(name).exchange(_PING, 1, within=_TOPOLOGY_SECONDS)
+                await self._node(name).serve(_TOPOLOGY_SECONDS)
                 break
 
         del self._away[name]

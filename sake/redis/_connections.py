@@ -287,8 +287,7 @@ class Connections:
             ssl=issubclass(server.connection_class, redis.asyncio.SSLConnection),
             **kwargs,
         )
-        meta_slot = 0 if self._meta is None else self._meta.slot
-        return Cluster(topology, self._make_node, name, self._limit, meta_slot)
+        return Cluster(topology, self._make_node, name, self._limit, self._meta)
 
     def _make_node(self, host: str, port: int, /) -> Database:
         pool = self._make_pool(_addresses.of_node(self._address, host, port))

@@ -72,11 +72,11 @@ class Database:
         "_has_msetex",
         "_idle",
         "_is_closed",
-        "_is_founded",
         "_meta",
         "_pool",
         "_prepare",
         "_timeout",
+        "is_founded",
         "limit",
         "name",
     )
@@ -91,12 +91,13 @@ class Database:
         self._generation = 0
         """Of the connections: those of earlier ones are not used again."""
         self._has_msetex: bool | None = None
-        self._is_founded = False
         self._meta = meta
         self._prepare = prepare
         self._timeout: float | None = pool.connection_kwargs["socket_timeout"]
         # One timeout covers all replies to a write: redis-py's own is one for each of them.
         pool.connection_kwargs["socket_timeout"] = None
+        self.is_founded: bool = meta is None
+        """Whether the database is known to say how things are stored in it."""
         self.limit: typing.Final = limit
         self.name: typing.Final = name
 
@@ -148,9 +149,27 @@ class Database:
         except (redis.RedisError, OSError) as exc:
             raise self._explain(exc) from exc
 
+    async def serve(self, within: float, /) -> None:
+        """Find out whether the server answers for what it has, as `exchange` does."""
+        (answer,) = await self.exchange(_PING if self._epoch is None else self._epoch.greeting, 1, within=within)
+        self.check_answers([[answer]])
+
+    def check_answers(self, answers: collections.Iterable[list[typing.Any]], /) -> None:
+        """See whether the server answers for what it has.
+
+        Raises
+        ------
+        sake.errors.BackendError
+            If it says that it does not.
+        """
+        for answer in itertools.chain.from_iterable(answers):
+            if isinstance(answer, ReplyError) and answer.is_away:
+                error_message = f"{self.name} cannot be used now: {answer}"
+                raise errors.BackendError(error_message, exception=answer)
+
     async def send(
         self, parcels: collections.Sequence[Parcel], /, *, within: float | None = None
-    ) -> collections.Sequence[list[typing.Any] | errors.BackendError]:
+    ) -> collections.Sequence[list[typing.Any]]:
         """Send parcels and return the replies to each; as `exchange` does."""
         data = b"".join([parcel.data for parcel in parcels])
         answers = iter(await self.exchange(data, sum(parcel.replies for parcel in parcels), within=within))
@@ -158,7 +177,7 @@ class Database:
 
     async def write(
         self, parcels: collections.Sequence[Parcel], number: int, /
-    ) -> collections.Sequence[list[typing.Any] | errors.BackendError]:
+    ) -> collections.Sequence[list[typing.Any]]:
         """Send parcels of the batch with a number, as `send` does."""
         if self._epoch is None:
             return await self.send(parcels)
@@ -233,13 +252,23 @@ class Database:
         sake.errors.BackendError
             If the server cannot be asked, or things are stored in another way there.
         """
-        if self._meta is not None and not self._is_founded:
-            said, stored = await self.exchange(self._meta.founding, 2)
-            self._check_meta(stored)
-            if isinstance(said, ReplyError) and said.is_temporary:
-                error_message = f"{self.name} cannot be written now: {said}"
-                raise errors.BackendError(error_message, exception=said)
-            self._is_founded = True
+        if not self.is_founded and self._meta is not None:
+            (said,) = await self.send([self._meta.founding])
+            self.hear_founding(*said)
+
+    def hear_founding(self, said: object, stored: object, /) -> None:
+        """Take note of how the database answered to being told how things are stored in it.
+
+        Raises
+        ------
+        sake.errors.BackendError
+            If it did not take that, or says something else.
+        """
+        self._check_meta(stored)
+        if isinstance(said, ReplyError) and said.is_temporary:
+            error_message = f"{self.name} cannot be written now: {said}"
+            raise errors.BackendError(error_message, exception=said)
+        self.is_founded = True
 
     def _check_meta(self, stored: object, /) -> None:
         if self._meta is not None and (problem := self._meta.find_problem(stored)):
@@ -309,13 +338,16 @@ class Database:
             self._meta.greetings += 1
             await _send(connection, self._meta.greeting, patience)
             stored = await _read(connection)
-            self._is_founded = self._is_founded and stored is not None
+            self.is_founded = self.is_founded and stored is not None
             self._check_meta(stored)
         if self._epoch is not None:
             # Others write meanwhile, and this answer may be older than what they are told.
             acknowledged = self._epoch.acknowledged
             await _send(connection, self._epoch.greeting, patience)
-            self._epoch.hear(await _read(connection), acknowledged)
+            stored = await _read(connection)
+            # It is to be asked again, on a connection that is made once it knows.
+            self.check_answers([[stored]])
+            self._epoch.hear(stored, acknowledged)
 
     async def _drop_idle(self) -> None:
         # They are likely to be as dead as the one that did not answer.

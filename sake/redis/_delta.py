@@ -235,7 +235,9 @@ class Delta:
 
     def touches(self, kind: AnyKind, guild: str | None = None, /) -> bool:
         """Return whether anything of this kind (in this guild) changes, or which guilds there are."""
-        if self.departures or (self.listed if guild is None else guild in self.listed):
+        if self.listed if guild is None else guild in self.listed:
+            return True
+        if kind.in_guild and any(guild is None or departure.covers(guild) for departure in self.departures):
             return True
 
         return kind in self.kinds and (guild is None or guild in self.kinds[kind])
@@ -245,7 +247,7 @@ class Delta:
         for departure in later.departures:
             self._depart(departure, kinds)
 
-        delay = max(int((later.since - self.since) * 1_000), 0) if self and later.since < math.inf else 0
+        delay = int((later.since - self.since) * 1_000) if self and self.since < later.since < math.inf else 0
         for kind, scopes in later.kinds.items():
             for guild, changes in scopes.items():
                 self.changes(kind, guild).then(changes, delay if kind.lifetime is not None else 0)
@@ -283,12 +285,22 @@ class Delta:
             guild for scopes in self.kinds.values() for guild, changes in scopes.items() if changes.has_puts()
         }
 
-    def take(self, is_taken: collections.Callable[[AnyKind, str, str], bool], /) -> Delta:
-        """Move changes into a delta of their own, and return that.
+    def spare(self, guilds: collections.Iterable[str], /) -> None:
+        """Let guilds be left where they are that a shard has by now."""
+        known = frozenset(guilds)
+        self.departures = [
+            Departure(departure.shard_id, departure.shard_count, departure.guilds | known)
+            for departure in self.departures
+        ]
+
+    def take(self, is_taken: collections.Callable[[AnyKind, str, str], bool], /, *, departures: bool = False) -> Delta:
+        """Move changes into a delta of their own, and return that; also what shards do not have any more, if asked.
 
         `is_taken` is asked of (kind, guild id, ""), for all that is in a guild, and of (kind, "", entity id).
         """
         taken = Delta()
+        if departures:
+            taken.departures, self.departures = self.departures, []
         for kind, scopes in self.kinds.items():
             for guild, changes in list(scopes.items()):
                 if guild:

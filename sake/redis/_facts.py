@@ -5,6 +5,7 @@ from __future__ import annotations
 
 __all__ = ["Facts"]
 
+import itertools
 import typing
 from collections import abc as collections
 
@@ -15,7 +16,7 @@ from ._transaction import Packed
 from ._transaction import Transaction
 
 _MOST: typing.Final = 100_000
-"""How many facts a process remembers: about 20 MB."""
+"""How many facts a process remembers: about 20 MB, and as many again of which it is not known that they are stored."""
 
 
 _IsAway = collections.Callable[[int], bool]
@@ -34,7 +35,7 @@ class Facts:
         Names the keys.
     """
 
-    __slots__ = ("_guilds", "_keys", "_known", "_new", "_unlisted", "_useless", "age")
+    __slots__ = ("_guilds", "_keys", "_known", "_new", "_once_known", "_unlisted", "_useless", "age")
 
     def __init__(self, keys: Keys, /) -> None:
         self._guilds: set[str] = set()
@@ -43,6 +44,8 @@ class Facts:
         self._known: dict[str, str] = {}
         self._new: dict[str, str] = {}
         """Facts that are to be written."""
+        self._once_known: dict[str, str] = {}
+        """What is still true, but may not be stored any more."""
         self._unlisted: set[str] = set()
         """Ids of guilds that are to be listed."""
         self.age: int = 0
@@ -52,19 +55,27 @@ class Facts:
 
     def find(self, entity: str, /) -> str | None:
         """Return the guild that an id belongs to, if that is known."""
-        return self._known.get(entity)
+        return self._known.get(entity) or self._new.get(entity) or self._once_known.get(entity)
+
+    @property
+    def _all(self) -> tuple[dict[str, str], ...]:
+        return self._known, self._new, self._once_known
 
     def learn(self, entity: str, guild: str, /) -> None:
         """Take note of a fact that the server has."""
         if len(self._known) >= _MOST:
             del self._known[next(iter(self._known))]
         self._known[entity] = guild
+        self._once_known.pop(entity, None)
 
     def forget(self) -> None:
-        """Take nothing for known any more."""
+        """Take nothing for stored any more."""
         self.age += 1
         self._guilds.clear()
+        self._once_known |= self._known
         self._known.clear()
+        for entity in list(itertools.islice(self._once_known, max(len(self._once_known) - _MOST, 0))):
+            del self._once_known[entity]
 
     @property
     def is_waiting(self) -> bool:
@@ -121,13 +132,13 @@ class Facts:
             guilds |= delta.left
         if guilds:
             ids |= guilds
-            ids |= {entity for known in (self._known, self._new) for entity, guild in known.items() if guild in guilds}
+            ids |= {entity for known in self._all for entity, guild in known.items() if guild in guilds}
         self._guilds -= guilds
         self._unlisted -= guilds
         self.age += bool(ids)
         for entity in ids:
-            self._known.pop(entity, None)
-            self._new.pop(entity, None)
+            for known in self._all:
+                known.pop(entity, None)
 
     def remove(self, is_away: _IsAway, /) -> tuple[list[Packed], collections.Callable[[], None]]:
         """Return what removes all that is not needed any more, and what to call when that is done."""

@@ -40,12 +40,11 @@ class Meta:
         self._value: typing.Final = orjson.dumps({"layout": LAYOUT, "values": _format_of(codec)})
         self.greeting: typing.Final = _wire.pack("GET", keys.meta())
         """Asks what it says: one reply."""
-        self.founding: typing.Final = _wire.pack("SET", keys.meta(), self._value, "NX") + self.greeting
-        """Says it where nothing is said yet, and asks: two replies."""
         self.greetings: int = 0
         """How many connections were made: after another one, a server may answer that has forgotten what was known."""
-        self.slot: typing.Final = keys.slot_of(keys.meta())
-        """Where it is said."""
+        founding = _wire.pack("SET", keys.meta(), self._value, "NX") + self.greeting
+        self.founding: typing.Final = _wire.Parcel(keys.slot_of(keys.meta()), founding, 2)
+        """Says it where nothing is said yet, and asks."""
 
     def find_problem(self, stored: object, /) -> str | None:
         """Return why a client cannot use a database that says that of itself."""

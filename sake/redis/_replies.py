@@ -28,6 +28,8 @@ _TEMPORARY: typing.Final = _CLUSTER | {
     "TRYAGAIN",
 }
 
+_AWAY: typing.Final = frozenset(("LOADING", "MASTERDOWN"))
+_AWAY_TEXT: typing.Final = "The cluster is down"
 _CLUSTER_TEXT: typing.Final = "Script attempted to access a non local key"
 _FORBIDDEN_TEXTS: typing.Final = ("ACL failure in script", "The user executing the script")
 """What has no code of its own where a script is refused it."""
@@ -50,6 +52,8 @@ class ReplyError(Exception):
         code, rest = (start[1] or "", text[start.end() :]) if start else ("", text)
         self.code: typing.Final[str] = code
         """The first word, such as `WRONGTYPE`, or nothing."""
+        self.is_away: typing.Final[bool] = code in _AWAY or (code == "CLUSTERDOWN" and rest.startswith(_AWAY_TEXT))
+        """Whether it says that the server serves nothing of what it has, for now."""
         self.is_cluster: typing.Final[bool] = code in _CLUSTER or rest.startswith(_CLUSTER_TEXT)
         """Whether it says that the server is a node of a Cluster, where the key is elsewhere."""
         self.is_forbidden: typing.Final[bool] = code == "NOPERM" or rest.startswith(_FORBIDDEN_TEXTS)

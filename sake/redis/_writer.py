@@ -64,6 +64,8 @@ class Writer(Backlog):
         self._has_made_room = False
         self._is_closing = False
         self._is_draining = False
+        self._is_stuck = False
+        """Whether nothing can be written at all for now, not even what belongs to places that are there."""
         self._number_sent = 0
         self._number_written = 0
         self._packer = setup.packer
@@ -153,7 +155,7 @@ class Writer(Backlog):
         """
         self.cut()
         number = self._number_cut
-        while self._batches.has_away and is_needed() and self._number_sent < number:
+        while self._batches.has_away and not self._is_stuck and is_needed() and self._number_sent < number:
             self._wake.set()
             await asyncio.sleep(_LINGER)
         if self._number_written >= number or (self._batches.has_away and not is_needed()):
@@ -235,6 +237,9 @@ class Writer(Backlog):
                 except Exception as exc:  # noqa: BLE001 - a bug must not end all writing
                     self._isolate(exc)
                 self._look_back()
+            if self._number_written < self._number_sent and not self._is_holding:
+                # What was held back was given up.
+                self._succeed([])
             self._disarm()
             if self._delta or self._is_holding:
                 self._timer = self._loop.call_later(_LINGER if self._delta else _PAUSES[0], self._wake.set)
@@ -261,7 +266,8 @@ class Writer(Backlog):
             except errors.BackendError as exc:
                 self._fail(exc)
                 self._is_paused = True
-                if not self._hold():
+                self._is_stuck = not self._hold()
+                if self._is_stuck:
                     await self._make_room(exc)
                     await asyncio.sleep(pause)
                 self.cut()
@@ -314,6 +320,7 @@ class Writer(Backlog):
 
     def _succeed(self, written: list[Delta], /) -> None:
         self._number_sent += sum(delta.parts for delta in written)
+        self._is_stuck = False
         self._has_given_up = self._has_made_room = False
         self._statistics.batches += len(written)
         since = min((delta.since for delta in written), default=NEVER)

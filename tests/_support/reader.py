@@ -8,11 +8,13 @@ guild's id and how many entities of each kind it has; it stops when its standard
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import sys
 import threading
 import typing
+from collections import abc as collections
 
 import orjson
 import redis.asyncio
@@ -20,6 +22,7 @@ import redis.asyncio
 import sake.redis
 from _support import gateway
 from _support import keys
+from _support import samples
 
 _DATABASE: typing.Final = 0
 
@@ -88,6 +91,32 @@ async def _client(url: str, guild: str) -> redis.asyncio.Redis:
             url = f"redis://{node.name}"
 
     return redis.asyncio.Redis.from_url(url, db=_DATABASE)
+
+
+@contextlib.asynccontextmanager
+async def reading(url: str, count: int) -> collections.AsyncIterator[dict[str, typing.Any]]:
+    """Let a second process read the guild while a block lasts; fill in what it saw."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, __file__, url, samples.GUILD, str(count)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=samples.environment(),
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    seen: dict[str, typing.Any] = {}
+    try:
+        async with asyncio.timeout(30):
+            assert await process.stdout.readline() == b"ready\n"
+        yield seen
+        process.stdin.close()
+        async with asyncio.timeout(30):
+            seen.update(json.loads(await process.stdout.readline()))
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 def _say(text: str) -> None:
