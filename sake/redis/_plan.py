@@ -126,8 +126,8 @@ class Plan:
             self.is_small = False
         for kind, guild, changes in share.places:
             entries = changes.entries
-            patched = [entity for entity in changes.unpacked if isinstance(entries[entity], Patch)]
-            unknown = [entity for entity in patched if typing.cast("Patch", entries[entity]).base is UNKNOWN]
+            patches = entries.items() if changes.unpacked else ()
+            unknown = [entity for entity, entry in patches if isinstance(entry, Patch) and entry.base is UNKNOWN]
             if unknown:
                 self._patched.setdefault((kind, guild), {}).update(dict.fromkeys(unknown))
             if kind.shape is Shape.SINGLE and guild and (changes.cleared or changes.cleared_channels):

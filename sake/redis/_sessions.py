@@ -36,7 +36,7 @@ class Session:
     is_whole: bool
     """Whether it began with READY, which names all guilds."""
     nonce: str = dataclasses.field(default_factory=lambda: secrets.token_hex(6))
-    ready: float = dataclasses.field(default_factory=time.time)
+    ready: int = dataclasses.field(default_factory=lambda: int(time.time()))
     """When it began, in seconds since 1970."""
 
     @property

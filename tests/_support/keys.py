@@ -12,6 +12,7 @@ _OWN: typing.Final = re.compile(
     r"(?P<namespace>[A-Za-z0-9_.-]+):(?:"
     r"\{(?P<guild>\d{1,20})\}:(?P<in_guild>[a-z_-]+)"
     r"|(?P<bucket>guild-of):\d{1,5}"
+    r"|\{\d{1,5}\}:(?P<in_slot>epoch):[0-9a-f]{8}"
     r"|(?P<single>(?!(?:guild-of|guilds|meta):)[a-z_-]+):(?P<entity>[A-Za-z0-9_-]{1,64})"
     r"|(?P<only>guilds|meta)"
     r")"
@@ -54,7 +55,11 @@ def use_of(key: str | bytes, /) -> str:
     It is "" where sake has no such key.
     """
     found = _OWN.fullmatch(key.decode("latin-1") if isinstance(key, bytes) else key)
-    return "" if found is None else found["in_guild"] or found["bucket"] or found["single"] or found["only"]
+    return (
+        ""
+        if found is None
+        else found["in_slot"] or found["in_guild"] or found["bucket"] or found["single"] or found["only"]
+    )
 
 
 def is_of_sake_itself(key: str | bytes, /) -> bool:

@@ -55,10 +55,10 @@ SHARES: typing.Final = {
 }
 """Server → the part of its full amount that a test does there which repeats the same thing hundreds of times."""
 
-CLUSTERS: typing.Final = {"cluster", "cluster7"}
-"""Three primaries each: of the bundled server, and of the machine's own."""
+_EVERYTHING: typing.Final = {"valkey", "redis7", "extra", "fakeredis"}
+"""The servers that all modules run on. The others run those that are named next, unless all are asked for."""
 
-_ON_CLUSTERS: typing.Final = {
+_EVERYWHERE: typing.Final = {
     "test_contracts",
     "test_lifetimes",
     "test_oracle",
@@ -67,7 +67,6 @@ _ON_CLUSTERS: typing.Final = {
     "test_read_your_events",
     "test_reading",
 }
-"""The modules that run on clusters too, unless all are asked for."""
 
 _START_SECONDS: typing.Final = 10.0
 
@@ -149,7 +148,7 @@ def names_for(module: str, asked: str, /) -> list[str]:
     if asked != "usual":
         return [name for name in names() if name in asked.split(",")]
 
-    return [name for name in names() if name not in CLUSTERS or module in _ON_CLUSTERS]
+    return [name for name in names() if name in _EVERYTHING or module in _EVERYWHERE]
 
 
 @contextlib.contextmanager

@@ -7,6 +7,8 @@ import asyncio
 import contextlib
 import dataclasses
 import importlib
+import random
+import secrets
 import traceback
 import typing
 from collections import abc as collections
@@ -433,8 +435,10 @@ class World:
 
 
 def tuned(story: stories.Story) -> contextlib.ExitStack:
-    """Return a context in which the bounds are those of a story."""
+    """Return a context in which the bounds are those of a story, and what is drawn by lot is drawn from its seed."""
     stack = contextlib.ExitStack()
+    drawn = random.Random(story.seed)
+    stack.enter_context(mock.patch.object(secrets, "token_hex", lambda size: drawn.randbytes(size).hex()))
     bounds = stories.SCALED | (stories.TINY if story.setup.is_tiny else {})
     for name, value in bounds.items():
         module, _, constant = name.partition(".")
