@@ -24,7 +24,7 @@ from hypothesis import strategies
 import sake
 import sake.redis
 from sake import testing
-from sake.redis import _models
+from sake.redis._model import models as _models
 
 Payload = dict[str, typing.Any]
 RawDatabase = collections.Callable[[int], redis.asyncio.Redis]

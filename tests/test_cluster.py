@@ -28,7 +28,7 @@ from _support.town import Town
 import sake
 import sake.redis
 from sake import testing
-from sake.redis import _client
+from sake.redis._client import client as _client
 
 LAG: typing.Final = 1.5
 """Seconds within which others see what is not on a node that is away."""

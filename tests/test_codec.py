@@ -13,8 +13,8 @@ import pytest
 from hypothesis import strategies
 
 import sake
-from sake.redis import _codec
-from sake.redis import _kinds
+from sake.redis._model import codec as _codec
+from sake.redis._model import kinds as _kinds
 
 Payload = dict[str, typing.Any]
 

@@ -12,9 +12,9 @@ import pytest
 from _support import servers
 
 from sake import errors
-from sake.redis import _connections
-from sake.redis import _sockets
-from sake.redis import _wire
+from sake.redis._engine import connections as _connections
+from sake.redis._engine import sockets as _sockets
+from sake.redis._model import wire as _wire
 
 Serve = collections.Callable[[asyncio.StreamReader, asyncio.StreamWriter], collections.Awaitable[None]]
 

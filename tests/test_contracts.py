@@ -30,8 +30,8 @@ from _support import stories
 import sake
 import sake.redis
 from sake import testing
-from sake.redis import _batch
-from sake.redis import _connections
+from sake.redis._engine import batch as _batch
+from sake.redis._engine import connections as _connections
 
 Payload = dict[str, typing.Any]
 

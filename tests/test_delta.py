@@ -12,10 +12,10 @@ import pytest
 from _support import deltas
 from hypothesis import strategies
 
-from sake.redis import _changes
-from sake.redis import _delta
-from sake.redis import _draft
-from sake.redis import _kinds
+from sake.redis._model import changes as _changes
+from sake.redis._model import delta as _delta
+from sake.redis._model import draft as _draft
+from sake.redis._model import kinds as _kinds
 
 GUILD, OTHER_GUILD, _ = deltas.GUILDS
 CHANNEL, OTHER_CHANNEL = deltas.CHANNELS[GUILD]

@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import importlib
 import inspect
-import itertools
 import os
 import pathlib
 import re
@@ -32,10 +31,10 @@ import sake.embedded
 import sake.errors
 import sake.redis
 from sake import testing
-from sake.redis import _currency
-from sake.redis import _feed
-from sake.redis import _kinds
-from sake.redis import _scans
+from sake.redis._client import feed as _feed
+from sake.redis._engine import currency as _currency
+from sake.redis._engine import scans as _scans
+from sake.redis._model import kinds as _kinds
 
 ROOT = pathlib.Path(__file__).parent.parent
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
@@ -205,22 +204,27 @@ def test_the_bounds_are_what_the_code_says() -> None:
     rows = _cells(text)
     assert len(rows) > 10
     for what, bound, where in rows:
-        module, constant = re.findall(r"`(_\w+)\.(_\w+)`", where)[0]
+        module, constant = re.findall(r"`([\w.]+)\.(_\w+)`", where)[0]
         value = vars(importlib.import_module(f"sake.redis.{module}"))[constant]
         assert bound.split()[0] == f"{value:,}", what
 
 
 def _rooms() -> list[list[str]]:
     text = ARCHITECTURE.read_text(encoding="utf-8").partition("## Rooms")[2]
-    rows = [_CODE.findall(names) for names, _ in _cells(text)]
-    return [[name if "/" in name else f"sake/redis/{name}" for name in names] for names in rows]
+    rooms = []
+    for cell, _ in _cells(text):
+        first, *others = _CODE.findall(cell)
+        folder = first.rpartition("/")[0]
+        rooms.append([first, *(name if "/" in name else f"{folder}/{name}" for name in others)])
+    return rooms
 
 
 def test_every_file_has_a_room() -> None:
     written = {name for names in _rooms() for name in names}
-    files = itertools.chain((ROOT / "sake").glob("*.py"), (ROOT / "sake" / "redis").glob("*.py"))
-    found = {path.relative_to(ROOT).as_posix() for path in files}
-    found |= {f"sake/{path.name}/" for path in (ROOT / "sake").iterdir() if (path / "__init__.py").exists()}
+    package, implementation = ROOT / "sake", ROOT / "sake" / "redis"
+    files = {*package.glob("*.py"), *implementation.rglob("*.py"), *implementation.rglob("*.lua")}
+    found = {path.relative_to(ROOT).as_posix() for path in files if path.parent.name[0] != "_" or path.stem[0] != "_"}
+    found |= {f"sake/{path.name}/" for path in package.iterdir() if (path / "__init__.py").exists()}
 
     assert found - written == {"sake/redis/"}
     assert not written - found
@@ -253,6 +257,17 @@ def test_no_file_imports_from_a_room_above_its_own() -> None:
             room = _room_of(name, rooms)
             assert (room is None) == (name.partition(".")[0] != "sake")
             assert room is None or room >= own, f"{path.relative_to(ROOT)} imports {name}"
+
+
+_WINGS: typing.Final = ("_caches", "_client", "_engine", "_model")
+
+
+@pytest.mark.parametrize(("number", "wing"), [*enumerate(_WINGS)])
+def test_no_wing_knows_one_above_it_and_the_model_is_pure(number: int, wing: str) -> None:
+    paths = (ROOT / "sake" / "redis" / wing).glob("*.py")
+    known = {name for path in paths for name in _imported_by(path)}
+    assert not [name for name in known for above in _WINGS[:number] if name.startswith(f"sake.redis.{above}")]
+    assert wing != "_model" or not known & {"asyncio", "logging", "redis", "redis.asyncio", "socket"}
 
 
 def _texts_of_code() -> str:

@@ -14,11 +14,11 @@ from _support import samples
 from _support import streams
 
 import sake
-from sake.redis import _backlog
-from sake.redis import _connections
-from sake.redis import _epochs
-from sake.redis import _keys
-from sake.redis import _wire
+from sake.redis._engine import backlog as _backlog
+from sake.redis._engine import connections as _connections
+from sake.redis._model import epochs as _epochs
+from sake.redis._model import keys as _keys
+from sake.redis._model import wire as _wire
 
 _WHOLE: typing.Final = samples.whole_guild()
 GUILD: typing.Final = int(_WHOLE["id"])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies
 
 import sake.redis
-from sake.redis import _expiry
+from sake.redis._model import expiry as _expiry
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 YEARS = 10 * 365 * 86_400

@@ -18,11 +18,11 @@ from _support import samples
 import sake
 import sake.redis
 from sake import testing
-from sake.redis import _delta
-from sake.redis import _facts as _facts_
-from sake.redis import _keys
-from sake.redis import _kinds
-from sake.redis import _transaction
+from sake.redis._model import delta as _delta
+from sake.redis._model import facts as _facts_
+from sake.redis._model import keys as _keys
+from sake.redis._model import kinds as _kinds
+from sake.redis._model import transaction as _transaction
 
 if typing.TYPE_CHECKING:
     import hikari

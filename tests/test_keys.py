@@ -15,8 +15,8 @@ from hypothesis import strategies
 import sake.redis
 from sake import _names
 from sake import testing
-from sake.redis import _keys
-from sake.redis import _kinds
+from sake.redis._model import keys as _keys
+from sake.redis._model import kinds as _kinds
 
 KINDS = tuple(kind for kind in vars(_kinds).values() if isinstance(kind, _kinds.Kind))
 KIND_NAMES = sorted(kind.name for kind in KINDS)

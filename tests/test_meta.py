@@ -11,9 +11,9 @@ import pytest
 from _support import samples
 
 import sake
-from sake.redis import _codec
-from sake.redis import _keys
-from sake.redis import _meta
+from sake.redis._model import codec as _codec
+from sake.redis._model import keys as _keys
+from sake.redis._model import meta as _meta
 
 _ROLE: typing.Final = next(iter(samples.whole_guild()["roles"]))
 

@@ -27,7 +27,7 @@ from _support import samples
 import sake
 import sake.redis
 from sake import testing
-from sake.redis import _client
+from sake.redis._client import client as _client
 
 Payload = dict[str, typing.Any]
 

@@ -19,7 +19,7 @@ from _support import stories
 import sake
 import sake.redis
 from sake import testing
-from sake.redis import _connections
+from sake.redis._engine import connections as _connections
 
 Payload = dict[str, typing.Any]
 

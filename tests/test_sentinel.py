@@ -23,7 +23,7 @@ from _support import servers
 
 import sake
 import sake.redis
-from sake.redis import _wire
+from sake.redis._model import wire as _wire
 
 Payload = dict[str, typing.Any]
 
@@ -446,7 +446,7 @@ async def test_closing_in_the_middle_of_a_failover_writes_what_is_left(
 async def test_closing_while_no_server_is_there_says_what_is_lost(
     watched: own_sentinel.OwnSentinels, bot: hikari.GatewayBot, feed: gateway.Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sake.redis._client._DRAIN_SECONDS", 0.3)
+    monkeypatch.setattr("sake.redis._client.client._DRAIN_SECONDS", 0.3)
     async with sake.redis.RedisCache(watched.url, bot, bot.event_manager, database=0) as cache:
         primary = watched.primary
         for sentinel in watched.sentinels:

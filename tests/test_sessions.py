@@ -25,7 +25,7 @@ from tanjun import dependencies
 import sake
 import sake.redis
 from sake import testing
-from sake.redis import _shards
+from sake.redis._client import shards as _shards
 
 Payload = dict[str, typing.Any]
 Sf, SfGuild = dependencies.SfCache, dependencies.SfGuildBound

@@ -27,20 +27,20 @@ from _support import servers
 from hypothesis import strategies
 
 import sake.redis
-from sake.redis import _codec
-from sake.redis import _connections
-from sake.redis import _delta
-from sake.redis import _draft
-from sake.redis import _facts
-from sake.redis import _keys
-from sake.redis import _kinds
-from sake.redis import _plan
-from sake.redis import _replies
-from sake.redis import _script
-from sake.redis import _setup
-from sake.redis import _statistics
-from sake.redis import _transaction
-from sake.redis import _wire
+from sake.redis._engine import connections as _connections
+from sake.redis._model import codec as _codec
+from sake.redis._model import delta as _delta
+from sake.redis._model import draft as _draft
+from sake.redis._model import facts as _facts
+from sake.redis._model import keys as _keys
+from sake.redis._model import kinds as _kinds
+from sake.redis._model import plan as _plan
+from sake.redis._model import replies as _replies
+from sake.redis._model import script as _script
+from sake.redis._model import setup as _setup
+from sake.redis._model import statistics as _statistics
+from sake.redis._model import transaction as _transaction
+from sake.redis._model import wire as _wire
 
 GUILD, OTHER_GUILD, _ = deltas.GUILDS
 CHANNEL, OTHER_CHANNEL = deltas.CHANNELS[GUILD]

@@ -7,9 +7,9 @@ import hypothesis
 import orjson
 from hypothesis import strategies
 
-from sake.redis import _keys
-from sake.redis import _kinds
-from sake.redis import _wire
+from sake.redis._model import keys as _keys
+from sake.redis._model import kinds as _kinds
+from sake.redis._model import wire as _wire
 
 NAMES = strategies.text(strategies.characters(exclude_categories=["Cs"]))
 PAYLOADS = strategies.dictionaries(NAMES, strategies.integers(0, 10**9) | NAMES)

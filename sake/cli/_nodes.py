@@ -14,8 +14,8 @@ import typing
 
 from sake import embedded
 from sake import errors
-from sake.redis import _connections
-from sake.redis import _wire
+from sake.redis._engine import connections as _connections
+from sake.redis._model import wire as _wire
 
 if typing.TYPE_CHECKING:
     import types

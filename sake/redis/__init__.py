@@ -37,28 +37,28 @@ __all__ = [
 
 from sake import _predecessor as _predecessor
 
-from ._applications import ApplicationCache
 from ._cache import RedisCache
-from ._channels import GuildChannelCache
-from ._channels import ThreadCache
-from ._client import ResourceClient
-from ._dm_channels import DMChannelCache
-from ._emojis import EmojiCache
-from ._emojis import StickerCache
-from ._expiry import DEFAULT_EXPIRE
-from ._expiry import DEFAULT_FAST_EXPIRE
-from ._expiry import DEFAULT_INVITE_EXPIRE
-from ._expiry import DEFAULT_SLOW_EXPIRE
-from ._guilds import GuildCache
-from ._invites import InviteCache
-from ._keys import ResourceIndex
-from ._members import MemberCache
-from ._messages import MessageCache
-from ._presences import PresenceCache
-from ._roles import RoleCache
-from ._statistics import Statistics
-from ._users import UserCache
-from ._voices import VoiceStateCache
+from ._caches.applications import ApplicationCache
+from ._caches.channels import GuildChannelCache
+from ._caches.channels import ThreadCache
+from ._caches.dm_channels import DMChannelCache
+from ._caches.emojis import EmojiCache
+from ._caches.emojis import StickerCache
+from ._caches.guilds import GuildCache
+from ._caches.invites import InviteCache
+from ._caches.members import MemberCache
+from ._caches.messages import MessageCache
+from ._caches.presences import PresenceCache
+from ._caches.roles import RoleCache
+from ._caches.users import UserCache
+from ._caches.voices import VoiceStateCache
+from ._client.client import ResourceClient
+from ._model.expiry import DEFAULT_EXPIRE
+from ._model.expiry import DEFAULT_FAST_EXPIRE
+from ._model.expiry import DEFAULT_INVITE_EXPIRE
+from ._model.expiry import DEFAULT_SLOW_EXPIRE
+from ._model.keys import ResourceIndex
+from ._model.statistics import Statistics
 
 for _name in __all__:
     _public = globals()[_name]

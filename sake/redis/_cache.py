@@ -7,20 +7,20 @@ __all__ = ["RedisCache"]
 
 from sake import abc
 
-from ._applications import ApplicationCache
-from ._channels import GuildChannelCache
-from ._channels import ThreadCache
-from ._dm_channels import DMChannelCache
-from ._emojis import EmojiCache
-from ._emojis import StickerCache
-from ._guilds import GuildCache
-from ._invites import InviteCache
-from ._members import MemberCache
-from ._messages import MessageCache
-from ._presences import PresenceCache
-from ._roles import RoleCache
-from ._users import UserCache
-from ._voices import VoiceStateCache
+from ._caches.applications import ApplicationCache
+from ._caches.channels import GuildChannelCache
+from ._caches.channels import ThreadCache
+from ._caches.dm_channels import DMChannelCache
+from ._caches.emojis import EmojiCache
+from ._caches.emojis import StickerCache
+from ._caches.guilds import GuildCache
+from ._caches.invites import InviteCache
+from ._caches.members import MemberCache
+from ._caches.messages import MessageCache
+from ._caches.presences import PresenceCache
+from ._caches.roles import RoleCache
+from ._caches.users import UserCache
+from ._caches.voices import VoiceStateCache
 
 
 class RedisCache(

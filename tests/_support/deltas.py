@@ -12,12 +12,12 @@ import hypothesis
 import orjson
 from hypothesis import strategies
 
-from sake.redis import _changes
-from sake.redis import _delta
-from sake.redis import _draft
-from sake.redis import _keys
-from sake.redis import _kinds
-from sake.redis import _wire
+from sake.redis._model import changes as _changes
+from sake.redis._model import delta as _delta
+from sake.redis._model import draft as _draft
+from sake.redis._model import keys as _keys
+from sake.redis._model import kinds as _kinds
+from sake.redis._model import wire as _wire
 
 Payload = dict[str, typing.Any]
 Kind = _kinds.Kind[typing.Any]

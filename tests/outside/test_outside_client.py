@@ -209,7 +209,7 @@ async def test_what_is_called_while_the_cache_closes_ends_with_it(
     name: str,
     way: str,
 ) -> None:
-    monkeypatch.setattr("sake.redis._client._DRAIN_SECONDS", 0.3)
+    monkeypatch.setattr("sake.redis._client.client._DRAIN_SECONDS", 0.3)
     for turns in range(6):
         cache = sake.redis.RedisCache(own.url, bot, bot.event_manager, database=0)
         await cache.open()
@@ -240,7 +240,7 @@ async def test_what_is_called_while_the_cache_closes_ends_with_it(
 async def test_a_listener_of_the_bots_stopping_may_delete_without_keeping_the_bot(
     own: own_server.OwnServer, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    monkeypatch.setattr("sake.redis._client._DRAIN_SECONDS", 0.3)
+    monkeypatch.setattr("sake.redis._client.client._DRAIN_SECONDS", 0.3)
     ended: list[BaseException | None] = []
     world = testing.World(seed=6, guilds=1, members=20)
     (guild,) = world.guilds.values()

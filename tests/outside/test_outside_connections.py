@@ -25,13 +25,13 @@ from _support import samples
 import sake
 import sake.redis
 from sake import testing
-from sake.redis import _codec
-from sake.redis import _connections
-from sake.redis import _keys
-from sake.redis import _rights
-from sake.redis import _setup
-from sake.redis import _statistics
-from sake.redis import _wire
+from sake.redis._engine import connections as _connections
+from sake.redis._model import codec as _codec
+from sake.redis._model import keys as _keys
+from sake.redis._model import rights as _rights
+from sake.redis._model import setup as _setup
+from sake.redis._model import statistics as _statistics
+from sake.redis._model import wire as _wire
 
 _DOCUMENTED = pathlib.Path(__file__).parents[2] / "docs" / "guides" / "operating.md"
 

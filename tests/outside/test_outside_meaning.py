@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 import sake
 import sake.redis
 from sake import testing
-from sake.redis import _member_lists
-from sake.redis import _member_requests
-from sake.redis import _people
+from sake.redis._caches import member_requests as _member_requests
+from sake.redis._model import member_lists as _member_lists
+from sake.redis._model import people as _people
 
 Payload = dict[str, typing.Any]
 

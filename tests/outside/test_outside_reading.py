@@ -24,8 +24,8 @@ from _support import samples
 import sake
 import sake.redis
 from sake import testing
-from sake.redis import _connections
-from sake.redis import _lanes
+from sake.redis._engine import connections as _connections
+from sake.redis._engine import lanes as _lanes
 
 _GUILD = int(samples.GUILD)
 _SOON: typing.Final = 0.3

@@ -29,7 +29,7 @@ import sake
 import sake.abc
 import sake.redis
 from sake import testing
-from sake.redis import _kinds
+from sake.redis._model import kinds as _kinds
 
 Payload = dict[str, typing.Any]
 Sf, SfGuild = dependencies.SfCache, dependencies.SfGuildBound

@@ -27,7 +27,7 @@ from _support import servers
 import sake
 import sake.redis
 from sake import testing
-from sake.redis import _batch
+from sake.redis._engine import batch as _batch
 
 GUILD: typing.Final = int(samples.GUILD)
 _SOON: typing.Final = 2.0

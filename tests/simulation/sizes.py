@@ -7,7 +7,7 @@ import sys
 import typing
 from collections import deque
 
-_OWN: typing.Final = ("sake.redis._delta", "sake.redis._patch", "sake.redis._plan", "sake.redis._writer")
+_OWN: typing.Final = ("sake.redis._model", "sake.redis._engine.writer")
 
 
 def of_backlog(cache: typing.Any) -> int:

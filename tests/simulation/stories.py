@@ -22,25 +22,28 @@ CLASSES: typing.Final = {
 """What caches are made of."""
 
 TINY: typing.Final = {
-    "_plan._PART_BYTES": 300,
-    "_plan._STAGED_BYTES": 2_000,
-    "_plan._TRANSACTION_BYTES": 6_000,
-    "_plan._TRANSACTION_ENTRIES": 5,
-    "_changes._PIECE_BYTES": 4_000,
-    "_changes._PIECE_ENTRIES": 10,
-    "_database._PIECE_BYTES": 500,
-    "_plan._READ_ENTRIES": 3,
-    "_plan._SMALL": 12,
-    "_plan._SMALL_BYTES": 12_000,
-    "_scans._GUILDS_AT_ONCE": 2,
-    "_transaction._MANY": 2,
-    "_backlog._ALONE_BYTES": 8_000,
-    "_backlog._BATCH_BYTES": 4_000,
-    "_backlog._EXCHANGE_BYTES": 16_000,
+    "_model.plan._PART_BYTES": 300,
+    "_model.plan._STAGED_BYTES": 2_000,
+    "_model.plan._TRANSACTION_BYTES": 6_000,
+    "_model.plan._TRANSACTION_ENTRIES": 5,
+    "_model.changes._PIECE_BYTES": 4_000,
+    "_model.changes._PIECE_ENTRIES": 10,
+    "_engine.database._PIECE_BYTES": 500,
+    "_model.plan._READ_ENTRIES": 3,
+    "_model.plan._SMALL": 12,
+    "_model.plan._SMALL_BYTES": 12_000,
+    "_engine.scans._GUILDS_AT_ONCE": 2,
+    "_model.transaction._MANY": 2,
+    "_engine.backlog._ALONE_BYTES": 8_000,
+    "_engine.backlog._BATCH_BYTES": 4_000,
+    "_engine.backlog._EXCHANGE_BYTES": 16_000,
 }
 """Bounds that are passed once in a bot's life, made so small that they are passed all the time."""
 
-SCALED: typing.Final = {"_database._PIECE_BYTES": 4_096, "_member_lists._MOST_MEMBERS_OF_A_QUERY": events_.QUERY}
+SCALED: typing.Final = {
+    "_engine.database._PIECE_BYTES": 4_096,
+    "_model.member_lists._MOST_MEMBERS_OF_A_QUERY": events_.QUERY,
+}
 """Bounds that fit into the small world of a story: its links are narrow, its guilds have a dozen members."""
 
 

@@ -15,7 +15,7 @@ from collections import abc as collections
 
 import pytest
 
-from sake.redis import _connections
+from sake.redis._engine import connections as _connections
 from simulation import events
 from simulation import expected as expected_
 from simulation import run

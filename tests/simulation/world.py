@@ -441,6 +441,6 @@ def tuned(story: stories.Story) -> contextlib.ExitStack:
     stack.enter_context(mock.patch.object(secrets, "token_hex", lambda size: drawn.randbytes(size).hex()))
     bounds = stories.SCALED | (stories.TINY if story.setup.is_tiny else {})
     for name, value in bounds.items():
-        module, _, constant = name.partition(".")
+        module, _, constant = name.rpartition(".")
         stack.enter_context(mock.patch.object(importlib.import_module(f"sake.redis.{module}"), constant, value))
     return stack
