@@ -64,8 +64,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         without = {name for mark in metafunc.definition.iter_markers("not_on") for name in _names_of(mark)}
         if "redis_url" in metafunc.fixturenames:
             without.add("fakeredis")
-        there = servers.names_for(metafunc.module.__name__, metafunc.config.getoption("--servers"))
-        metafunc.parametrize("server", [name for name in there if name not in without], indirect=True)
+        metafunc.parametrize("server", [name for name in _servers_of(metafunc) if name not in without], indirect=True)
+    if "binary" in metafunc.fixturenames:
+        names = [name for name in _servers_of(metafunc) if name in own_server.binaries()]
+        metafunc.parametrize("binary", names, indirect=True, scope="session")
+
+
+def _servers_of(metafunc: pytest.Metafunc) -> list[str]:
+    return servers.names_for(metafunc.module.__name__, metafunc.config.getoption("--servers"))
 
 
 def pytest_collection_finish() -> None:
@@ -137,7 +143,7 @@ def server(request: pytest.FixtureRequest) -> collections.Iterator[servers.Serve
         yield found
 
 
-@pytest.fixture(scope="session", params=own_server.binaries())
+@pytest.fixture(scope="session")
 def binary(request: pytest.FixtureRequest) -> str:
     """The path of a server, for a test that runs one of its own: the bundled one, and the machine's own."""
     return own_server.binaries()[request.param]
