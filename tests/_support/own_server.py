@@ -33,6 +33,17 @@ def binaries() -> dict[str, str]:
     return {name: path for name, path in found.items() if path}
 
 
+def names_for(asked: str, /) -> list[str]:
+    """Return the names of those that a test runs on: the machine's own, which has TLS; all, or those asked for."""
+    found = binaries()
+    if asked == "all":
+        return [*found]
+    if asked != "usual":
+        return [name for name in found if name in asked.split(",")]
+
+    return ["redis7" if "redis7" in found else "valkey"]
+
+
 def free_port() -> int:
     """Return a port of 127.0.0.1 that nothing listens on."""
     with socket.socket() as found:

@@ -55,7 +55,7 @@ SHARES: typing.Final = {
 }
 """Server → the part of its full amount that a test does there which repeats the same thing hundreds of times."""
 
-_EVERYTHING: typing.Final = {"valkey", "redis7", "extra", "fakeredis"}
+_EVERYTHING: typing.Final = {"valkey", "redis7", "extra"}
 """The servers that all modules run on. The others run those that are named next, unless all are asked for."""
 
 _EVERYWHERE: typing.Final = {

@@ -41,5 +41,5 @@ async def test_more_entities_are_removed_at_once_than_a_command_may_have_argumen
         feed("MESSAGE_CREATE", make.message(id="9999999"))
         await cache.flush()
         with redis_6.client() as client:
-            assert list(client.scan_iter("message:*")) == [b"message:9999999"]
+            assert list(client.scan_iter("*:message:*")) == [b"sake:message:9999999"]
         assert cache.statistics.failures == cache.statistics.skipped == 0

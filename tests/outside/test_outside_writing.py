@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import gc
 import logging
 import time
 import typing
@@ -413,6 +414,9 @@ async def test_the_loop_is_not_blocked_while_many_thousand_deletions_are_written
         _delete_messages(feed, 200_000)
         await own_server.eventually(lambda: cache.statistics.failures > 0)
         own.resume()
+        # What the tests before have left is not to be collected meanwhile.
+        gc.collect()
+        gc.freeze()
         ticking = asyncio.create_task(_longest_turn())
         await own_server.eventually(lambda: cache.statistics.backlog == 0)
         ticking.cancel()
