@@ -7,7 +7,12 @@ import sys
 import typing
 from collections import deque
 
-_OWN: typing.Final = ("sake.redis._model", "sake.redis._engine.writer")
+_OWN: typing.Final = (
+    "sake.redis._engine.writer",
+    "sake.redis._model.changes",
+    "sake.redis._model.delta",
+    "sake.redis._model.plan",
+)
 
 
 def of_backlog(cache: typing.Any) -> int:

@@ -7,6 +7,7 @@ __all__ = ["Feed"]
 
 import asyncio
 import logging
+import secrets
 import typing
 from collections import abc as collections
 
@@ -92,6 +93,8 @@ class Feed:
         writer, shard = engine.writer, event.shard
         draft = writer.draft
         if self._shards is not None and name != _READY:
+            if not self._shards.has(shard):
+                return
             draft.session = self._shards.of(shard)
         try:
             for handler in handlers:
@@ -137,7 +140,8 @@ class Feed:
 
         draft.depart(Departure(shard_id, shard_count, guilds))
         if (shards := self._shards) is not None:
-            draft.also(lambda: shards.begin(shard, guilds))
+            session_id = str(payload.get("session_id") or secrets.token_hex(8))
+            draft.also(lambda: shards.begin(shard, guilds, session_id))
 
     @events.on("RESUMED")
     def _plan_resumed(self, _: Payload, draft: Draft, shard: hikari.api.GatewayShard, /) -> None:

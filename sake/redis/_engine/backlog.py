@@ -14,11 +14,14 @@ from collections import deque
 from .._model.changes import UNTOUCHED
 from .._model.changes import Entry
 from .._model.changes import Lookup
+from .._model.claims import Claims
 from .._model.delta import NEVER
 from .._model.delta import Delta
 from .._model.epochs import Epochs
 from .._model.facts import Facts
+from .._model.kinds import SESSIONS
 from .._model.kinds import Kind
+from .._model.sessions import shard_of
 from .._model.setup import Setup
 from .batch import BatchWriter
 from .connections import Connections
@@ -56,6 +59,8 @@ class Backlog:
         What the server is known to have of guilds.
     epochs
         Hears when the server has forgotten something.
+    claims
+        Tells who has the shards.
     on_given_up
         Is told of guilds whose changes were given up.
     on_forgotten
@@ -68,12 +73,14 @@ class Backlog:
         setup: Setup,
         facts: Facts,
         epochs: Epochs,
+        claims: Claims,
         on_given_up: collections.Callable[[collections.Set[str]], None],
         on_forgotten: collections.Callable[[], int],
         /,
     ) -> None:
         self._batch_bytes = min(_BATCH_BYTES, max(setup.backlog_limit // 8, 1))
-        self._batches = BatchWriter(connections, setup, facts)
+        self._batches = BatchWriter(connections, setup, facts, claims)
+        self._claims = claims
         self._closed: deque[Delta] = deque()
         self._delta = Delta()
         """What the next event is added to."""
@@ -94,7 +101,7 @@ class Backlog:
         self._limit = setup.backlog_limit
         self._loop = asyncio.get_running_loop()
         self._number_cut = 0
-        self._on_forgotten = on_forgotten
+        self.on_forgotten: typing.Final = on_forgotten
         self._on_given_up = on_given_up
         self._statistics = setup.statistics
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
@@ -220,6 +227,13 @@ class Backlog:
             return
 
         number, is_kept = lost
+        self._statistics.rewinds += 1
+        self._write_again(number)
+        told = "" if is_kept else f", and more than that is lost: {self.on_forgotten()} guilds are stale"
+        _LOGGER.error("The server has forgotten what it had. What is kept of it is written again%s", told)
+
+    def _write_again(self, number: int, /) -> None:
+        """Put what is kept of what was written after a batch before everything that waits."""
         self._facts.forget()
         again = Delta()
         for _, last, _, delta in self._kept:
@@ -227,7 +241,6 @@ class Backlog:
                 again.then(delta, self._kinds)
         self._kept.clear()
         self._kept_bytes = 0
-        self._statistics.rewinds += 1
         waiting = [*self._writing, *self._following]
         self._writing, self._following = [], []
         if part := again.take(self._batches.is_away):
@@ -239,8 +252,26 @@ class Backlog:
             self._waiters = [(waited + 1, waiter) for waited, waiter in self._waiters]
             waiting.insert(0, again)
         self._closed.extendleft(reversed(waiting))
-        told = "" if is_kept else f", and more than that is lost: {self._on_forgotten()} guilds are stale"
-        _LOGGER.error("The server has forgotten what it had. What is kept of it is written again%s", told)
+
+    def _forsake(self, shards: collections.Collection[str], /) -> None:
+        """Let nothing of these shards be written any more, nor of anything else if the client has no others."""
+        counts = {int(shard.partition("-")[2]) for shard in shards}
+        has_others = self._claims.has_any
+
+        def is_theirs(kind: AnyKind, guild: str, entity: str, /) -> bool:
+            if not has_others:
+                return True
+            if kind is SESSIONS:
+                return entity in shards
+            return guild != "" and any(shard_of(guild, count) in shards for count in counts)
+
+        for delta in (*self.unwritten(), *(kept for *_, kept in self._kept)):
+            delta.take(is_theirs)
+            delta.departures = [each for each in delta.departures if each.shard not in shards]
+            if not has_others:
+                delta.listed.clear()
+        # What was prepared is not to be sent.
+        self._writing, self._following = [*self._writing], [*self._following]
 
     def _take(self) -> list[Delta]:
         """Take as much of what is closed as is written in one go: small deltas become one, a large one goes alone."""

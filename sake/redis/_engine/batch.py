@@ -18,6 +18,7 @@ from sake import errors
 
 from .._model import ids
 from .._model import wire
+from .._model.claims import Claims
 from .._model.delta import Delta
 from .._model.facts import Facts
 from .._model.kinds import Kind
@@ -55,12 +56,15 @@ class BatchWriter:
         How the client is set up.
     facts
         What the server is known to have of guilds.
+    claims
+        Tells who has the shards.
     """
 
-    __slots__ = ("_age", "_connections", "_facts", "_prepared", "_setup", "_token", "number")
+    __slots__ = ("_age", "_claims", "_connections", "_facts", "_prepared", "_setup", "_token", "number")
 
-    def __init__(self, connections: Connections, setup: Setup, facts: Facts, /) -> None:
+    def __init__(self, connections: Connections, setup: Setup, facts: Facts, claims: Claims, /) -> None:
         self._age = 0
+        self._claims = claims
         self._connections = connections
         self._facts = facts
         self.number: int = 0
@@ -83,7 +87,7 @@ class BatchWriter:
             await self._write(deltas, following)
             packed, removed = self._facts.remove(self._is_away)
             if packed:
-                await self._send(self._connections.database(self._setup.reference), packed)
+                await self._send(self._reference, packed)
             removed()
         except BaseException as exc:
             # Nobody knows what of it has come through, nor what the server forgot meanwhile.
@@ -98,11 +102,15 @@ class BatchWriter:
             courses = prepared[1]
         else:
             if deltas and deltas[0].departures:
-                await self._depart(deltas[0])
+                # A shard is claimed before anything of its session is written.
+                await asyncio.gather(self.ask_who_writes(), self._depart(deltas[0]))
             courses = await self._prepare(deltas, {})
 
         await self._write_facts(deltas)
-        sending = _gather({index: course.finish() for index, course in courses.items()})
+        work = {index: course.finish() for index, course in courses.items()}
+        if self._claims.has_any and self._setup.reference not in work:
+            work[self._setup.reference] = self.ask_who_writes()
+        sending = _gather(work)
         try:
             if following and not following[0].departures and all(course.plan.is_small for course in courses.values()):
                 # What is sent first reaches the server first.
@@ -171,7 +179,7 @@ class BatchWriter:
         return plans
 
     async def _depart(self, delta: Delta, /) -> None:
-        database = self._connections.database(self._setup.reference)
+        database = self._reference
         keys = self._setup.keys
         (stored,) = await self.ask(database, [wire.parcel(keys, "SMEMBERS", keys.guilds())])
         await breathe(_depart(delta, [kind for kind in self._setup.layout if kind.in_guild], stored))
@@ -184,7 +192,7 @@ class BatchWriter:
             self._facts.forget()
         packed, written = self._facts.write(deltas, self._is_away)
         if packed:
-            database = self._connections.database(self._setup.reference)
+            database = self._reference
             await database.found()
             await self._send(database, packed)
         written()
@@ -223,11 +231,17 @@ class BatchWriter:
         return gone
 
     async def _send(self, database: Server, sent: list[Packed], /) -> list[str]:
-        if not sent:
+        asked = self._claims.ask() if database is self._reference else None
+        if not sent and asked is None:
             return []
 
         self.number += 1
-        answers = await database.write([packed.parcel for packed in sent], self.number)
+        parcels = [packed.parcel for packed in sent]
+        if asked is not None:
+            parcels.append(asked[0])
+        answers = [*await database.write(parcels, self.number)]
+        if asked is not None:
+            asked[1](answers.pop())
         complaints: list[tuple[Scope | str, ReplyError]] = []
         told: list[str] = []
         for packed, answer in zip(sent, answers, strict=True):
@@ -240,6 +254,21 @@ class BatchWriter:
             self._setup.statistics.skipped += 1
             _LOGGER.error("Changes of %s cannot be written and are skipped: %s", what, complaint)
         return told
+
+    @property
+    def _reference(self) -> Server:
+        return self._connections.database(self._setup.reference)
+
+    async def ask_who_writes(self) -> None:
+        """Claim shards, and hear which of them others have by now.
+
+        Raises
+        ------
+        sake.errors.BackendError
+            If the server cannot be asked.
+        """
+        if self._claims.has_any:
+            await self._send(self._reference, [])
 
     async def ask(self, database: Server, commands: list[wire.Parcel], /) -> list[typing.Any]:
         """Carry a step out, and return what is answered."""

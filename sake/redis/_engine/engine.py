@@ -22,6 +22,7 @@ from .._model.facts import Facts
 from .._model.setup import Setup
 from .connections import Connections
 from .reader import Reader
+from .takeovers import Takeovers
 from .writer import Writer
 
 if typing.TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Engine:
         "loop",
         "reader",
         "setup",
+        "takeovers",
         "writer",
     )
 
@@ -83,6 +85,7 @@ class Engine:
         self._has_given_up = False
         self._server = server
         self._tasks: set[asyncio.Task[None]] = set()
+        self.takeovers: typing.Final = Takeovers(connections, setup, epochs.token)
         self.codec: typing.Final = setup.codec
         self.connections: typing.Final = connections
         self.facts: typing.Final = Facts(setup.keys)
@@ -91,7 +94,9 @@ class Engine:
         self.keys: typing.Final = setup.keys
         self.loop: typing.Final = asyncio.get_running_loop()
         self.setup: typing.Final = setup
-        self.writer: typing.Final = Writer(connections, setup, self.facts, epochs, on_given_up, on_forgotten)
+        self.writer: typing.Final = Writer(
+            connections, setup, self.facts, epochs, self.takeovers, on_given_up, on_forgotten
+        )
         self.reader: typing.Final = Reader(connections, setup, self.writer, self.facts)
         for index in setup.databases:
             connections.database(index)

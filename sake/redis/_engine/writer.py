@@ -26,6 +26,7 @@ from .backlog import Backlog
 from .batch import breathe
 from .connections import Connections
 from .connections import ReplyError
+from .takeovers import Takeovers
 
 AnyKind = Kind[typing.Any]
 
@@ -53,22 +54,30 @@ class Writer(Backlog):
         setup: Setup,
         facts: Facts,
         epochs: Epochs,
+        takeovers: Takeovers,
         on_given_up: collections.Callable[[collections.Set[str]], None],
         on_forgotten: collections.Callable[[], int],
         /,
     ) -> None:
-        super().__init__(connections, setup, facts, epochs, on_given_up, on_forgotten)
+        super().__init__(connections, setup, facts, epochs, takeovers.claims, on_given_up, on_forgotten)
         self.draft: typing.Final = Draft(setup.packer)
         """What the next event is described in; it is empty again once it was added."""
         self._failure: errors.BackendError | None = None
         self._has_made_room = False
+        self._has_to_repeat = False
+        """Whether an earlier writer of a shard may have written over what was written here."""
         self._is_closing = False
         self._is_draining = False
         self._is_stuck = False
         """Whether nothing can be written at all for now, not even what belongs to places that are there."""
         self._number_sent = 0
         self._number_written = 0
+        self.on_lost: collections.Callable[[collections.Collection[str]], None] = lambda _: None
+        """Is told of shards that another process has by now."""
+        self.on_rival: collections.Callable[[str], None] = lambda _: None
+        """Is told of a shard that another process has had and may be writing still."""
         self._packer = setup.packer
+        self._takeovers = takeovers
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
@@ -196,6 +205,8 @@ class Writer(Backlog):
             with contextlib.suppress(errors.BackendError):
                 await self.flush()
             await asyncio.sleep(0 if self._failure is None else _PAUSES[0])
+        with contextlib.suppress(errors.BackendError):
+            await self._takeovers.leave(self._claims.all(), {})
 
     def give_up_rest(self) -> None:
         """Count and log what is not written yet as lost."""
@@ -251,6 +262,34 @@ class Writer(Backlog):
     def _look_back(self) -> None:
         self._let_go()
         self._restore()
+        if self._claims.late:
+            self._claims.late = False
+            _LOGGER.error(
+                "Another process wrote what had happened before this one connected, when it was believed to have gone: "
+                "%s guilds are stale",
+                self.on_forgotten(),
+            )
+        if self._has_to_repeat:
+            self._has_to_repeat = False
+            self._write_again(0)
+
+    async def outlast(self, shard: str, /) -> None:
+        """Wait until nobody who had a shard before writes it, and write over what was written there meanwhile."""
+        await self._takeovers.outlast(shard)
+        self._has_to_repeat = True
+        self._wake.set()
+
+    async def _make_way(self) -> None:
+        """Leave shards to later writers."""
+        for shard in self._claims.take_rivals():
+            self.on_rival(shard)
+        if not (lost := self._claims.take_lost()):
+            return
+
+        self._forsake(lost)
+        self.on_lost(lost)
+        with contextlib.suppress(errors.BackendError):
+            await self._takeovers.leave(lost, lost)
 
     async def _write_next(self) -> None:
         self._writing = self._following or self._take()
@@ -261,6 +300,10 @@ class Writer(Backlog):
         for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
             self._writing_since = self._loop.time()
             try:
+                if self._failure is not None:
+                    # While nothing could be written, another one may have begun to.
+                    await self._batches.ask_who_writes()
+                    await self._make_way()
                 await self._batches.write(self._writing, self._following)
                 break
             except errors.BackendError as exc:
@@ -281,6 +324,7 @@ class Writer(Backlog):
         written, self._writing = self._writing, []
         self._keep(first, written)
         self._succeed(written)
+        await self._make_way()
 
     async def _make_room(self, exc: errors.BackendError, /) -> None:
         """Remove what is to be removed before anything is set, if the server is full: it may be full of just that."""

@@ -46,6 +46,11 @@ class Departure:
     shard_count: int
     guilds: frozenset[str]
 
+    @property
+    def shard(self) -> str:
+        """The shard, and of how many it is: `0-1`."""
+        return f"{self.shard_id}-{self.shard_count}"
+
     def covers(self, guild: str, /) -> bool:
         """Return whether this guild would be the shard's but is not among its guilds."""
         return guild not in self.guilds and (int(guild) >> 22) % self.shard_count == self.shard_id

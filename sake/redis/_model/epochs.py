@@ -90,12 +90,12 @@ class Epochs:
         Names the keys.
     """
 
-    __slots__ = ("_epochs", "_keys", "_token", "is_kept", "oldest_lost", "on_loss")
+    __slots__ = ("_epochs", "_keys", "is_kept", "oldest_lost", "on_loss", "token")
 
     def __init__(self, keys: Keys, /) -> None:
         self._epochs: dict[tuple[int, str], Epoch] = {}
         self._keys = keys
-        self._token = secrets.token_hex(4)
+        self.token: typing.Final = secrets.token_hex(4)
         """What tells this writer from others."""
         self.is_kept: bool = True
         """Whether all that was forgotten is kept."""
@@ -108,7 +108,7 @@ class Epochs:
         """Return the epoch of a database, or of that node of a Cluster which has the slot of a tag."""
         place = (database, tag)
         if place not in self._epochs:
-            key = self._keys.epoch(self._token, tag)
+            key = self._keys.epoch(self.token, tag)
             self._epochs[place] = Epoch(self, key, self._keys.slot_of(key))
         return self._epochs[place]
 

@@ -123,6 +123,10 @@ class Keys:
         """`STRING epoch:<writer>` or `STRING {<tag>}:epoch:<writer>`: the number of the last batch of a writer."""
         return f"{self.prefix}{{{tag}}}:epoch:{writer}" if tag else f"{self.prefix}epoch:{writer}"
 
+    def writers(self) -> str:
+        """`HASH writers`: shard → the session that has it; `<shard>:<writer>` → the session by which one writes it."""
+        return f"{self.prefix}writers"
+
     def meta(self) -> str:
         """`STRING meta`: which layout this is, and how values are encoded."""
         return f"{self.prefix}meta"

@@ -11,6 +11,7 @@ from collections import abc as collections
 
 from . import wire
 from .keys import Keys
+from .kinds import SESSIONS
 from .kinds import Kind
 from .kinds import Shape
 from .replies import ReplyError
@@ -79,6 +80,7 @@ _FACTS: typing.Final[_Uses] = ("HMGET", "HDEL HSET")
 _GUILDS: typing.Final[_Uses] = ("SCARD SISMEMBER SMEMBERS", "SADD SREM")
 _LIST: typing.Final[_Uses] = ("HLEN HMGET HSCAN HVALS", "HDEL HEXISTS HKEYS HSET PERSIST PEXPIRE UNLINK")
 _META: typing.Final[_Uses] = ("GET", "SET")
+_WRITERS: typing.Final[_Uses] = ("", "HDEL HGETALL HMGET HSET")
 _SINGLE: typing.Final[_Uses] = ("MGET", "MSET PEXPIRE SET UNLINK")
 
 
@@ -87,6 +89,8 @@ def probes(setup: Setup, index: int, /, *, writes: bool) -> list[Probe]:
     kinds = [kind for kind, database in setup.layout.items() if database == index]
     keys = {setup.keys.meta(): _META}
     keys |= {key: uses for kind in kinds for key, uses in _keys_of(setup.keys, kind).items()}
+    if SESSIONS in kinds:
+        keys[setup.keys.writers()] = _WRITERS
     if index == setup.reference and setup.knows_guilds:
         keys |= {setup.keys.guilds(): _GUILDS, setup.keys.guild_of("0"): _FACTS}
 

@@ -35,6 +35,8 @@ class Session:
     """Ids of the guilds that it hears of, or will."""
     is_whole: bool
     """Whether it began with READY, which names all guilds."""
+    gateway: str | None = None
+    """What the gateway calls it, in short; nothing where READY was not heard."""
     nonce: str = dataclasses.field(default_factory=lambda: secrets.token_hex(6))
     ready: int = dataclasses.field(default_factory=lambda: int(time.time()))
     """When it began, in seconds since 1970."""
@@ -43,6 +45,10 @@ class Session:
     def token(self) -> bytes:
         """What the marks of guilds carry that it has received."""
         return f"{self.shard}{_SEPARATOR}{self.nonce}".encode()
+
+    def anew(self, *, is_whole: bool) -> Session:
+        """Return a session that begins now and hears what this one hears, but has received nothing yet."""
+        return Session(self.shard, self.intents, self.guilds, is_whole, self.gateway)
 
     def as_payload(self) -> dict[str, typing.Any]:
         """Return what is stored of it."""
