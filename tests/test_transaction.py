@@ -436,7 +436,7 @@ class Laboratory:
         bot = gateway.make_bot()
         self.cache = sake.redis.RedisCache(server.url, bot, database=DATABASE, **server.options)
         if is_spread:
-            self.cache._keys = _keys.Keys(slot_of=_slot_of)
+            self.cache._blueprint.keys = _keys.Keys(slot_of=_slot_of)
         self.raw = server.blocking_client(DATABASE)
         self.run = runner.run
         self.run(self.cache.open())
