@@ -15,6 +15,7 @@ from hypothesis import strategies
 from sake.redis._model import changes as _changes
 from sake.redis._model import delta as _delta
 from sake.redis._model import draft as _draft
+from sake.redis._model import giving_up as _giving_up
 from sake.redis._model import kinds as _kinds
 
 GUILD, OTHER_GUILD, _ = deltas.GUILDS
@@ -178,7 +179,9 @@ def test_what_is_given_up_of_a_guild_is_given_up_whole_and_the_guild_is_stale(st
     delta.measure()
     limit, before = int(delta.size * part), _entries(delta)
     before_model = _model(stored)
-    given_up, stale = delta.give_up(limit, (*deltas.KINDS, _kinds.STALE_GUILDS, _kinds.COMPLETE_MEMBER_LISTS))
+    given_up, stale = _giving_up.give_up(
+        delta, limit, (*deltas.KINDS, _kinds.STALE_GUILDS, _kinds.COMPLETE_MEMBER_LISTS)
+    )
     after = _entries(delta)
     lost = {
         (kind, guild, entity)
@@ -209,7 +212,7 @@ def test_a_list_that_is_given_up_leaves_the_older_one_and_is_not_called_complete
     if is_patched:
         delta.patch(_kinds.MEMBERS, GUILD, "3", {"nick": "y"})
     delta.mark(_kinds.COMPLETE_MEMBER_LISTS, GUILD)
-    given_up, stale = delta.give_up(1_000, (_kinds.STALE_GUILDS, _kinds.COMPLETE_MEMBER_LISTS))
+    given_up, stale = _giving_up.give_up(delta.delta, 1_000, (_kinds.STALE_GUILDS, _kinds.COMPLETE_MEMBER_LISTS))
     assert given_up == 50
     assert stale == {GUILD}
     assert delta.find(_kinds.MEMBERS, GUILD, "3") is _changes.UNTOUCHED
@@ -220,7 +223,7 @@ def test_a_list_that_is_given_up_leaves_the_older_one_and_is_not_called_complete
 def test_an_edit_that_is_given_up_takes_the_message_with_it() -> None:
     delta = deltas.new()
     delta.patch(_kinds.MESSAGES, "", "5", {"content": "x" * 1_000})
-    delta.give_up(500, ())
+    _giving_up.give_up(delta.delta, 500, ())
     assert delta.find(_kinds.MESSAGES, "", "5") is None
 
 
@@ -231,10 +234,10 @@ def test_deletions_are_given_up_last() -> None:
         delta.put(_kinds.USERS, "", str(number), {"username": "x" * 500})
 
     delta.measure()
-    delta.give_up(10 * 250, ())
+    _giving_up.give_up(delta.delta, 10 * 250, ())
     assert not delta.changes(_kinds.USERS, "").entries
     assert len(delta.changes(_kinds.MESSAGES, "").entries) == 10
-    delta.give_up(0, ())
+    _giving_up.give_up(delta.delta, 0, ())
     assert not delta.changes(_kinds.MESSAGES, "").entries
 
 
@@ -253,7 +256,7 @@ def test_the_oldest_is_given_up_first() -> None:
         delta.put(_kinds.MESSAGES, "", str(number), {"content": "x" * 1_000})
 
     delta.measure()
-    given_up, _ = delta.give_up(delta.size // 2, ())
+    given_up, _ = _giving_up.give_up(delta.delta, delta.size // 2, ())
     assert 5 <= given_up <= 6
     assert list(delta.changes(_kinds.MESSAGES, "").entries) == [str(number) for number in range(given_up, 10)]
 
