@@ -259,14 +259,19 @@ def test_no_file_imports_from_a_room_above_its_own() -> None:
             assert room is None or room >= own, f"{path.relative_to(ROOT)} imports {name}"
 
 
-_WINGS: typing.Final = ("_caches", "_client", "_engine", "_model")
+_WINGS: typing.Final = {
+    "redis": ("_caches", "_client", "_engine", "_model"),
+    "testing": ("_rest", "_gateway", "_world", "_payloads"),
+}
 
 
-@pytest.mark.parametrize(("number", "wing"), [*enumerate(_WINGS)])
-def test_no_wing_knows_one_above_it_and_the_model_is_pure(number: int, wing: str) -> None:
-    paths = (ROOT / "sake" / "redis" / wing).glob("*.py")
+@pytest.mark.parametrize(("package", "wing"), [(package, wing) for package, wings in _WINGS.items() for wing in wings])
+def test_no_wing_knows_one_above_it_and_the_model_is_pure(package: str, wing: str) -> None:
+    paths = list((ROOT / "sake" / package / wing).glob("*.py"))
+    assert paths
     known = {name for path in paths for name in _imported_by(path)}
-    assert not [name for name in known for above in _WINGS[:number] if name.startswith(f"sake.redis.{above}")]
+    above = _WINGS[package][: _WINGS[package].index(wing)]
+    assert not [name for name in known for other in above if name.startswith(f"sake.{package}.{other}")]
     assert wing != "_model" or not known & {"asyncio", "logging", "redis", "redis.asyncio", "socket"}
 
 

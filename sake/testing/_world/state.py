@@ -10,9 +10,9 @@ import typing
 
 import hikari
 
-from sake.testing import _payloads
-from sake.testing import _source
-from sake.testing import _world_guild
+from .._payloads.payloads import Payloads
+from .._payloads.source import Payload
+from .guild import WorldGuild
 
 if typing.TYPE_CHECKING:
     import datetime
@@ -51,29 +51,29 @@ class WorldState:
     )
 
     def __init__(self, *, seed: int, shard_count: int, large_threshold: int, now: datetime.datetime | None) -> None:
-        self.payloads: _payloads.Payloads = _payloads.Payloads(seed, now=now)
+        self.payloads: Payloads = Payloads(seed, now=now)
         """Builds the world's payloads; use it for more, so that ids stay unique."""
         self.shard_count: int = shard_count
         """Number of shards that are assumed when none is given."""
         self.large_threshold: int = large_threshold
         """A guild with more members than this is `large`."""
-        self.me: _source.Payload = self.payloads.own_user()
+        self.me: Payload = self.payloads.own_user()
         """The bot's own user, as READY carries it."""
-        self.users: dict[str, _source.Payload] = {}
+        self.users: dict[str, Payload] = {}
         """Everybody who was ever seen, by id, as seen last."""
-        self.guilds: dict[str, _world_guild.WorldGuild] = {}
+        self.guilds: dict[str, WorldGuild] = {}
         """The guilds that the bot is in, by id."""
         self._homes: collections.Counter[str] = collections.Counter()
         self._activities = [self.payloads.activity() for _ in range(_ACTIVITIES)]
         own_keys = ("id", "username", "global_name", "discriminator", "avatar", "public_flags", "bot")
         self.users[self.me["id"]] = {key: self.me[key] for key in own_keys}
         channels = (self.payloads.dm_channel(recipient=self.new_user()) for _ in range(_DIRECT_CHANNELS))
-        self.direct_channels: dict[str, _source.Payload] = {channel["id"]: channel for channel in channels}
+        self.direct_channels: dict[str, Payload] = {channel["id"]: channel for channel in channels}
         """Direct message channels by id."""
-        self.direct_messages: dict[str, _source.Payload] = {}
+        self.direct_messages: dict[str, Payload] = {}
         """Direct messages by id that the gateway has told of."""
 
-    def guild_create(self, guild_id: str, /) -> _source.Payload:
+    def guild_create(self, guild_id: str, /) -> Payload:
         """Build a guild's GUILD_CREATE, as it follows READY.
 
         Parameters
@@ -114,7 +114,7 @@ class WorldState:
             "soundboard_sounds": list(guild.soundboard_sounds.values()),
         }
 
-    def guild_update(self, guild_id: str, /) -> _source.Payload:
+    def guild_update(self, guild_id: str, /) -> Payload:
         """Build a guild's GUILD_UPDATE, which is also what REST sends.
 
         Parameters
@@ -140,7 +140,7 @@ class WorldState:
             "stickers": list(guild.stickers.values()),
         }
 
-    def new_user(self) -> _source.Payload:
+    def new_user(self) -> Payload:
         """Let somebody be born.
 
         Returns
@@ -152,7 +152,7 @@ class WorldState:
         self.users[user["id"]] = user
         return user
 
-    def rename(self, user_id: str, /) -> _source.Payload:
+    def rename(self, user_id: str, /) -> Payload:
         """Give a user another name.
 
         Parameters
@@ -169,7 +169,7 @@ class WorldState:
         user = self.users[user_id] = {**self.users[user_id], "global_name": name}
         return user
 
-    def is_only_in(self, user_id: str, guild: _world_guild.WorldGuild, /) -> bool:
+    def is_only_in(self, user_id: str, guild: WorldGuild, /) -> bool:
         """Tell whether a user's record can change without any other guild having to tell of it.
 
         Parameters
@@ -186,7 +186,7 @@ class WorldState:
         """
         return self._homes[user_id] == 1 and user_id not in {guild.owner_id, self.me["id"]}
 
-    def settle_in(self, guild: _world_guild.WorldGuild, member: _source.Payload, /) -> None:
+    def settle_in(self, guild: WorldGuild, member: Payload, /) -> None:
         """Let somebody join a guild.
 
         Parameters
@@ -199,7 +199,7 @@ class WorldState:
         self._homes[member["user"]["id"]] += 1
         guild.put_member(member)
 
-    def remove_someone(self, guild: _world_guild.WorldGuild, /) -> _source.Payload | None:
+    def remove_someone(self, guild: WorldGuild, /) -> Payload | None:
         """Let a random member leave a guild.
 
         Parameters
@@ -220,7 +220,7 @@ class WorldState:
         guild.drop_member(user_id)
         return self.users[user_id]
 
-    def draw_presence(self, user_id: str, /) -> _source.Payload:
+    def draw_presence(self, user_id: str, /) -> Payload:
         """Let somebody be online.
 
         Parameters
@@ -236,9 +236,7 @@ class WorldState:
         activities = [self.payloads.pick(self._activities)] if self.payloads.chance(0.6) else []
         return self.payloads.presence(user_id=user_id, activities=activities)
 
-    def draw_thread(
-        self, guild: _world_guild.WorldGuild, parent_id: str, /, **overrides: typing.Any
-    ) -> _source.Payload:
+    def draw_thread(self, guild: WorldGuild, parent_id: str, /, **overrides: typing.Any) -> Payload:
         """Let somebody open a thread.
 
         Parameters
@@ -270,7 +268,7 @@ class WorldState:
             **overrides,
         )
 
-    def write_direct_message(self) -> _source.Payload:
+    def write_direct_message(self) -> Payload:
         """Let somebody write to the bot.
 
         Returns

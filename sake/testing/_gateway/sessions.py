@@ -16,7 +16,7 @@ import orjson
 from aiohttp import web
 
 if typing.TYPE_CHECKING:
-    from sake.testing import _transports
+    from .transports import Encoder
 
 # Compressing a frame of this many bytes takes so long that others should get their turn after it.
 _LARGE_FRAME: typing.Final = 65_536
@@ -79,7 +79,7 @@ class Connection:
         self,
         socket: web.WebSocketResponse,
         transport: asyncio.Transport,
-        encode: _transports.Encoder | None,
+        encode: Encoder | None,
         /,
     ) -> None:
         self.socket: web.WebSocketResponse = socket

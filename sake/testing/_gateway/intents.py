@@ -10,7 +10,7 @@ from collections import abc as collections
 
 import hikari
 
-from sake.testing import _source
+from .._payloads.source import Payload
 
 _Mapping: typing.TypeAlias = collections.Mapping[str, typing.Any]
 
@@ -119,7 +119,7 @@ def fit_guild(payload: _Mapping, intents: int, large_threshold: int, own_id: str
     if sees_presences and not large:
         return payload if payload.get("large") is False else {**payload, "large": False}
 
-    presences: list[_source.Payload] = payload["presences"] if sees_presences else []
+    presences: list[Payload] = payload["presences"] if sees_presences else []
     shown = {own_id, *(presence["user"]["id"] for presence in presences)}
     shown.update(state["user_id"] for state in payload["voice_states"])
     members = [member for member in payload["members"] if member["user"]["id"] in shown]

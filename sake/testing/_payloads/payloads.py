@@ -5,11 +5,11 @@ from __future__ import annotations
 
 __all__ = ["Payloads"]
 
-from sake.testing import _payloads_apps
-from sake.testing import _payloads_guilds
+from .apps import ApplicationPayloads
+from .guilds import GuildPayloads
 
 
-class Payloads(_payloads_guilds.GuildPayloads, _payloads_apps.ApplicationPayloads):
+class Payloads(GuildPayloads, ApplicationPayloads):
     """Builds realistic, complete payloads as Discord's gateway sends them.
 
     Every method returns a new `dict` which JSON can express. Ids are strings and unique within one builder. Keyword

@@ -8,19 +8,20 @@ __all__ = ["PeoplePayloads"]
 import typing
 from collections import abc as collections
 
-from sake.testing import _source
+from .source import Payload
+from .source import Source
 
 _GAMES: typing.Final = ("Chess Deluxe", "Deep Harbor", "Kart Party", "Orbit Miner", "Tiny Castles", "Word Duel")
 _STATUSES: typing.Final = ("online", "idle", "dnd")
 _CLIENTS: typing.Final = ("desktop", "mobile", "web")
 
 
-class PeoplePayloads(_source.Source):
+class PeoplePayloads(Source):
     """The part of `Payloads` that builds people and what they do."""
 
     __slots__ = ()
 
-    def user(self, **overrides: typing.Any) -> _source.Payload:
+    def user(self, **overrides: typing.Any) -> Payload:
         """Build a user.
 
         Parameters
@@ -45,7 +46,7 @@ class PeoplePayloads(_source.Source):
             **overrides,
         }
 
-    def own_user(self, **overrides: typing.Any) -> _source.Payload:
+    def own_user(self, **overrides: typing.Any) -> Payload:
         """Build the bot's own user, as READY and USER_UPDATE carry it.
 
         Parameters
@@ -74,7 +75,7 @@ class PeoplePayloads(_source.Source):
         user: collections.Mapping[str, typing.Any] | None = None,
         roles: collections.Sequence[str] = (),
         **overrides: typing.Any,
-    ) -> _source.Payload:
+    ) -> Payload:
         """Build a guild member, as GUILD_CREATE lists it: without `guild_id`.
 
         Parameters
@@ -107,7 +108,7 @@ class PeoplePayloads(_source.Source):
             **overrides,
         }
 
-    def activity(self, **overrides: typing.Any) -> _source.Payload:
+    def activity(self, **overrides: typing.Any) -> Payload:
         """Build an activity of a presence.
 
         Parameters
@@ -121,7 +122,7 @@ class PeoplePayloads(_source.Source):
             A game, or a custom status.
         """
         created_at = self.milliseconds()
-        activity: _source.Payload
+        activity: Payload
         if self.chance(0.3):
             activity = {"id": "custom", "name": "Custom Status", "type": 4, "state": self.sentence()[:60]}
         else:
@@ -142,7 +143,7 @@ class PeoplePayloads(_source.Source):
         status: str | None = None,
         activities: collections.Sequence[collections.Mapping[str, typing.Any]] | None = None,
         **overrides: typing.Any,
-    ) -> _source.Payload:
+    ) -> Payload:
         """Build a presence. Its `user` is only an id, as the gateway sends it.
 
         Parameters
@@ -176,7 +177,7 @@ class PeoplePayloads(_source.Source):
 
     def voice_state(
         self, *, user_id: str | None = None, channel_id: str | None = None, **overrides: typing.Any
-    ) -> _source.Payload:
+    ) -> Payload:
         """Build a voice state, as GUILD_CREATE lists it: without `guild_id` and `member`.
 
         Parameters
@@ -207,7 +208,7 @@ class PeoplePayloads(_source.Source):
             **overrides,
         }
 
-    def left_voice_state(self, *, user_id: str | None = None, **overrides: typing.Any) -> _source.Payload:
+    def left_voice_state(self, *, user_id: str | None = None, **overrides: typing.Any) -> Payload:
         """Build the voice state of somebody who has left.
 
         Parameters
@@ -226,9 +227,7 @@ class PeoplePayloads(_source.Source):
         state["channel_id"] = None
         return {**state, **overrides}
 
-    def ban(
-        self, *, user: collections.Mapping[str, typing.Any] | None = None, **overrides: typing.Any
-    ) -> _source.Payload:
+    def ban(self, *, user: collections.Mapping[str, typing.Any] | None = None, **overrides: typing.Any) -> Payload:
         """Build a ban, as REST lists it.
 
         Parameters

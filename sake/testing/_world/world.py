@@ -13,19 +13,21 @@ from collections import abc as collections
 
 import hikari
 
-from sake.testing import _source
-from sake.testing import _steps
-from sake.testing import _steps_guilds
-from sake.testing import _steps_messages
-from sake.testing import _steps_people
-from sake.testing import _world_build
-from sake.testing import _world_guild
-from sake.testing import _world_state
+from .._payloads.source import Payload
+from . import guild_steps
+from . import message_steps
+from . import people_steps
+from .build import build_guild
+from .build import spread
+from .guild import WorldGuild
+from .state import WorldState
+from .steps import Draw
+from .steps import Event
 
 if typing.TYPE_CHECKING:
     import datetime
 
-_STEPS: typing.Final = {**_steps_guilds.STEPS, **_steps_messages.STEPS, **_steps_people.STEPS}
+_STEPS: typing.Final = {**guild_steps.STEPS, **message_steps.STEPS, **people_steps.STEPS}
 # A guild's shard is the millisecond of its creation modulo the number of shards. Counting guilds up in steps that every
 # number of shards up to ten divides spreads them evenly whatever that number is.
 _SHARD_CYCLE: typing.Final = 2_520
@@ -33,7 +35,7 @@ _FIRST_GUILD_MS: typing.Final = 300_000_000_000 - 300_000_000_000 % _SHARD_CYCLE
 _SESSION_ID: typing.Final = "0123456789abcdef"
 
 
-class World(_world_state.WorldState):
+class World(WorldState):
     """A made-up Discord which knows what is true.
 
     It holds guilds with everything in them as payloads, and lets random things happen to them one gateway event at a
@@ -95,14 +97,14 @@ class World(_world_state.WorldState):
     ) -> None:
         _check_sizes(guilds=guilds, members=members, shard_count=shard_count)
         super().__init__(seed=seed, shard_count=shard_count, large_threshold=large_threshold, now=now)
-        self._away: collections_.deque[tuple[int, _world_guild.WorldGuild]] = collections_.deque()
+        self._away: collections_.deque[tuple[int, WorldGuild]] = collections_.deque()
         self._steps_taken = 0
-        for index, size in enumerate(_world_build.spread(members, guilds)):
+        for index, size in enumerate(spread(members, guilds)):
             created_at = _FIRST_GUILD_MS + self.payloads.whole(0, 1_000_000) * _SHARD_CYCLE + index
             guild_id = str(created_at << 22 | index)
-            self.guilds[guild_id] = _world_build.build_guild(self, guild_id, size)
+            self.guilds[guild_id] = build_guild(self, guild_id, size)
 
-        self._present: list[_world_guild.WorldGuild] = []
+        self._present: list[WorldGuild] = []
         self._cumulative_sizes: list[int] = []
         self._weigh_guilds()
         self._draws, self._cumulative_weights = _weigh({**self.default_weights(), **(weights or {})})
@@ -120,7 +122,7 @@ class World(_world_state.WorldState):
         """
         return {name: entry.weight for name, entry in sorted(_STEPS.items())}
 
-    def step(self) -> _steps.Event:
+    def step(self) -> Event:
         """Let the next random thing happen.
 
         Returns
@@ -140,7 +142,7 @@ class World(_world_state.WorldState):
             if (event := draw(self, guild)) is not None:
                 return event
 
-    def steps(self, count: int, /) -> collections.Iterator[_steps.Event]:
+    def steps(self, count: int, /) -> collections.Iterator[Event]:
         """Let random things happen, each when its turn comes.
 
         Parameters
@@ -164,7 +166,7 @@ class World(_world_state.WorldState):
         shard_count: int | None = None,
         session_id: str = _SESSION_ID,
         resume_gateway_url: str = "ws://127.0.0.1",
-    ) -> _source.Payload:
+    ) -> Payload:
         """Build a shard's READY.
 
         Parameters
@@ -216,7 +218,7 @@ class World(_world_state.WorldState):
         count = shard_count if shard_count is not None else self.shard_count
         return hikari.snowflakes.calculate_shard_id(count, int(guild_id))
 
-    def send_away(self, guild: _world_guild.WorldGuild, /, *, outage: bool) -> _steps.Event | None:
+    def send_away(self, guild: WorldGuild, /, *, outage: bool) -> Event | None:
         """Let a guild become unavailable, or let the bot leave it; a later step brings it back.
 
         Parameters
@@ -248,7 +250,7 @@ class World(_world_state.WorldState):
         self._weigh_guilds()
         return "GUILD_DELETE", payload
 
-    def _come_back(self, guild: _world_guild.WorldGuild, /) -> _steps.Event:
+    def _come_back(self, guild: WorldGuild, /) -> Event:
         left = guild.id not in self.guilds
         self.guilds[guild.id] = guild
         guild.available = True
@@ -262,7 +264,7 @@ class World(_world_state.WorldState):
         del payload["unavailable"]
         return "GUILD_CREATE", payload
 
-    def _pass_time(self, guild: _world_guild.WorldGuild, /) -> None:
+    def _pass_time(self, guild: WorldGuild, /) -> None:
         """Change what only the next GUILD_CREATE will tell of."""
         role = self.payloads.role(id=self.payloads.snowflake())
         guild.roles[role["id"]] = role
@@ -276,7 +278,7 @@ class World(_world_state.WorldState):
         self._cumulative_sizes = list(itertools.accumulate(len(guild.members) for guild in self._present))
 
 
-def _weigh(weights: collections.Mapping[str, float], /) -> tuple[list[_steps.Draw], list[float]]:
+def _weigh(weights: collections.Mapping[str, float], /) -> tuple[list[Draw], list[float]]:
     for name, weight in weights.items():
         if name not in _STEPS or not weight >= 0:
             raise ValueError(f"weights[{name!r}] must be of a known event and not negative: {weight}")

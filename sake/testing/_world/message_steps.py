@@ -8,19 +8,20 @@ __all__ = ["STEPS"]
 import typing
 from collections import abc as collections
 
-from sake.testing import _payloads_messages
-from sake.testing import _source
-from sake.testing import _steps
+from .._payloads.messages import without_user
+from .._payloads.source import Payload
+from .steps import Event
+from .steps import Step
 
 if typing.TYPE_CHECKING:
-    from sake.testing import _world
-    from sake.testing import _world_guild
+    from .guild import WorldGuild
+    from .world import World
 
 _MAX_INVITES: typing.Final = 50
 _BULK: typing.Final = 40
 
 
-def _message_create(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _message_create(world: World, guild: WorldGuild, /) -> Event | None:
     payloads = world.payloads
     if payloads.chance(0.01):
         return "MESSAGE_CREATE", world.write_direct_message()
@@ -44,7 +45,7 @@ def _message_create(world: _world.World, guild: _world_guild.WorldGuild, /) -> _
     return "MESSAGE_CREATE", message
 
 
-def _with_current_users(world: _world.World, message: _source.Payload, /) -> _source.Payload:
+def _with_current_users(world: World, message: Payload, /) -> Payload:
     fresh = {
         **message,
         "author": world.users[message["author"]["id"]],
@@ -56,7 +57,7 @@ def _with_current_users(world: _world.World, message: _source.Payload, /) -> _so
     return fresh
 
 
-def _somewhere(world: _world.World, guild: _world_guild.WorldGuild, /) -> str | None:
+def _somewhere(world: World, guild: WorldGuild, /) -> str | None:
     if guild.threads and world.payloads.chance(0.1):
         return world.payloads.pick(list(guild.threads))
 
@@ -64,7 +65,7 @@ def _somewhere(world: _world.World, guild: _world_guild.WorldGuild, /) -> str | 
     return world.payloads.pick(channel_ids) if channel_ids else None
 
 
-def _message_update(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _message_update(world: World, guild: WorldGuild, /) -> Event | None:
     message_id = guild.message_deck.draw()
     if message_id is None:
         return None
@@ -79,13 +80,13 @@ def _message_update(world: _world.World, guild: _world_guild.WorldGuild, /) -> _
         edit = {"content": payloads.sentence(), "edited_timestamp": payloads.timestamp()}
         update = {**_with_current_users(world, message), **edit}
         if (member := guild.members.get(message["author"]["id"])) is not None:
-            update["member"] = _payloads_messages.without_user(member)
+            update["member"] = without_user(member)
 
     guild.put_message({**message, **update})
     return "MESSAGE_UPDATE", update
 
 
-def _message_delete(_: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _message_delete(_: World, guild: WorldGuild, /) -> Event | None:
     message_id = guild.message_deck.draw()
     if message_id is None:
         return None
@@ -94,7 +95,7 @@ def _message_delete(_: _world.World, guild: _world_guild.WorldGuild, /) -> _step
     return "MESSAGE_DELETE", {"id": message_id, "channel_id": channel_id, "guild_id": guild.id}
 
 
-def _message_delete_bulk(_: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _message_delete_bulk(_: World, guild: WorldGuild, /) -> Event | None:
     first = guild.message_deck.draw()
     if first is None:
         return None
@@ -108,7 +109,7 @@ def _message_delete_bulk(_: _world.World, guild: _world_guild.WorldGuild, /) -> 
     return "MESSAGE_DELETE_BULK", {"ids": ids, "channel_id": channel_id, "guild_id": guild.id}
 
 
-def _channel_pins_update(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _channel_pins_update(world: World, guild: WorldGuild, /) -> Event | None:
     channel_id = _somewhere(world, guild)
     if channel_id is None:
         return None
@@ -119,7 +120,7 @@ def _channel_pins_update(world: _world.World, guild: _world_guild.WorldGuild, /)
     return "CHANNEL_PINS_UPDATE", {"guild_id": guild.id, "channel_id": channel_id, "last_pin_timestamp": pinned_at}
 
 
-def _invite_create(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _invite_create(world: World, guild: WorldGuild, /) -> Event | None:
     channel_ids = guild.text_channel_ids
     if not channel_ids or len(guild.invites) >= _MAX_INVITES:
         return None
@@ -134,7 +135,7 @@ def _invite_create(world: _world.World, guild: _world_guild.WorldGuild, /) -> _s
     return "INVITE_CREATE", invite
 
 
-def _invite_delete(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _invite_delete(world: World, guild: WorldGuild, /) -> Event | None:
     if not guild.invites:
         return None
 
@@ -143,12 +144,12 @@ def _invite_delete(world: _world.World, guild: _world_guild.WorldGuild, /) -> _s
     return "INVITE_DELETE", {"code": code, "channel_id": channel_id, "guild_id": guild.id}
 
 
-STEPS: typing.Final[collections.Mapping[str, _steps.Step]] = {
-    "MESSAGE_CREATE": _steps.Step(25, _message_create),
-    "MESSAGE_UPDATE": _steps.Step(6, _message_update),
-    "MESSAGE_DELETE": _steps.Step(3.9, _message_delete),
-    "MESSAGE_DELETE_BULK": _steps.Step(0.1, _message_delete_bulk),
-    "CHANNEL_PINS_UPDATE": _steps.Step(0.3, _channel_pins_update),
-    "INVITE_CREATE": _steps.Step(0.3, _invite_create),
-    "INVITE_DELETE": _steps.Step(0.2, _invite_delete),
+STEPS: typing.Final[collections.Mapping[str, Step]] = {
+    "MESSAGE_CREATE": Step(25, _message_create),
+    "MESSAGE_UPDATE": Step(6, _message_update),
+    "MESSAGE_DELETE": Step(3.9, _message_delete),
+    "MESSAGE_DELETE_BULK": Step(0.1, _message_delete_bulk),
+    "CHANNEL_PINS_UPDATE": Step(0.3, _channel_pins_update),
+    "INVITE_CREATE": Step(0.3, _invite_create),
+    "INVITE_DELETE": Step(0.2, _invite_delete),
 }

@@ -8,18 +8,19 @@ __all__ = ["STEPS"]
 import typing
 from collections import abc as collections
 
-from sake.testing import _source
-from sake.testing import _steps
+from .._payloads.source import Payload
+from .steps import Event
+from .steps import Step
 
 if typing.TYPE_CHECKING:
-    from sake.testing import _world
-    from sake.testing import _world_guild
+    from .guild import WorldGuild
+    from .world import World
 
 _MAX_IN_VOICE: typing.Final = 100
 _MAX_ROLES: typing.Final = 5
 
 
-def _presence_update(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _presence_update(world: World, guild: WorldGuild, /) -> Event | None:
     user_id = guild.member_deck.draw()
     if user_id is None:
         return None
@@ -33,7 +34,7 @@ def _presence_update(world: _world.World, guild: _world_guild.WorldGuild, /) -> 
     return "PRESENCE_UPDATE", guild.complete(presence)
 
 
-def _member_update(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _member_update(world: World, guild: WorldGuild, /) -> Event | None:
     user_id = guild.member_deck.draw()
     if user_id is None:
         return None
@@ -43,7 +44,7 @@ def _member_update(world: _world.World, guild: _world_guild.WorldGuild, /) -> _s
     return "GUILD_MEMBER_UPDATE", guild.complete(member)
 
 
-def _member_change(world: _world.World, guild: _world_guild.WorldGuild, user_id: str, /) -> _source.Payload:
+def _member_change(world: World, guild: WorldGuild, user_id: str, /) -> Payload:
     payloads = world.payloads
     if payloads.chance(0.5):
         count = payloads.whole(0, min(_MAX_ROLES, len(guild.roles) - 1))
@@ -58,18 +59,18 @@ def _member_change(world: _world.World, guild: _world_guild.WorldGuild, user_id:
     return {"nick": payloads.word() if payloads.chance(0.7) else None}
 
 
-def _member_add(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _member_add(world: World, guild: WorldGuild, /) -> Event | None:
     member = world.payloads.member(user=world.new_user(), joined_at=world.payloads.timestamp())
     world.settle_in(guild, member)
     return "GUILD_MEMBER_ADD", guild.complete(member)
 
 
-def _member_remove(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _member_remove(world: World, guild: WorldGuild, /) -> Event | None:
     user = world.remove_someone(guild)
     return ("GUILD_MEMBER_REMOVE", {"guild_id": guild.id, "user": user}) if user is not None else None
 
 
-def _voice_state_update(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _voice_state_update(world: World, guild: WorldGuild, /) -> Event | None:
     payloads = world.payloads
     talking = len(guild.voice_states)
     if talking and (talking >= _MAX_IN_VOICE or payloads.chance(0.6)):
@@ -90,7 +91,7 @@ def _voice_state_update(world: _world.World, guild: _world_guild.WorldGuild, /) 
     return "VOICE_STATE_UPDATE", {**state, "guild_id": guild.id, "member": guild.members[user_id]}
 
 
-def _voice_change(world: _world.World, guild: _world_guild.WorldGuild, /) -> _source.Payload:
+def _voice_change(world: World, guild: WorldGuild, /) -> Payload:
     if world.payloads.chance(0.6):
         return {"channel_id": None}
 
@@ -100,7 +101,7 @@ def _voice_change(world: _world.World, guild: _world_guild.WorldGuild, /) -> _so
     return {"self_mute": world.payloads.chance(0.5), "self_deaf": world.payloads.chance(0.5)}
 
 
-def _join_voice(world: _world.World, guild: _world_guild.WorldGuild, /) -> tuple[str, _source.Payload] | None:
+def _join_voice(world: World, guild: WorldGuild, /) -> tuple[str, Payload] | None:
     channel_ids = guild.voice_channel_ids
     user_id = guild.member_deck.draw()
     if user_id is None or not channel_ids:
@@ -109,10 +110,10 @@ def _join_voice(world: _world.World, guild: _world_guild.WorldGuild, /) -> tuple
     return user_id, world.payloads.voice_state(user_id=user_id, channel_id=world.payloads.pick(channel_ids))
 
 
-STEPS: typing.Final[collections.Mapping[str, _steps.Step]] = {
-    "PRESENCE_UPDATE": _steps.Step(45, _presence_update),
-    "GUILD_MEMBER_UPDATE": _steps.Step(10, _member_update),
-    "GUILD_MEMBER_ADD": _steps.Step(0.55, _member_add),
-    "GUILD_MEMBER_REMOVE": _steps.Step(0.45, _member_remove),
-    "VOICE_STATE_UPDATE": _steps.Step(5, _voice_state_update),
+STEPS: typing.Final[collections.Mapping[str, Step]] = {
+    "PRESENCE_UPDATE": Step(45, _presence_update),
+    "GUILD_MEMBER_UPDATE": Step(10, _member_update),
+    "GUILD_MEMBER_ADD": Step(0.55, _member_add),
+    "GUILD_MEMBER_REMOVE": Step(0.45, _member_remove),
+    "VOICE_STATE_UPDATE": Step(5, _voice_state_update),
 }

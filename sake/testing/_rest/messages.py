@@ -12,15 +12,19 @@ from collections import abc as collections
 import typing_extensions
 from aiohttp import web
 
-from sake.testing import _forms
-from sake.testing import _rest
-from sake.testing import _source
+from .._payloads.source import Payload
+from . import forms
+from .rest import PREFIX
+from .rest import Rest
+from .rest import read_form
+from .rest import reply
+from .rest import unknown
 
 if typing.TYPE_CHECKING:
-    from sake.testing import _world
-    from sake.testing import _world_guild
+    from .._world.guild import WorldGuild
+    from .._world.world import World
 
-_Publish: typing.TypeAlias = "collections.Callable[[str, _source.Payload], collections.Awaitable[None]]"
+_Publish: typing.TypeAlias = "collections.Callable[[str, Payload], collections.Awaitable[None]]"
 
 _ORIGINAL: typing.Final = "@original"
 _EPHEMERAL: typing.Final = 64
@@ -35,7 +39,7 @@ _MAX_LIMIT: typing.Final = 100
 _RESPONSES: typing.Final = {2: {4, 5, 9}, 3: {4, 5, 6, 7, 9}, 4: {8}, 5: {4, 5}}
 
 
-class MessageRest(_rest.Rest):
+class MessageRest(Rest):
     """All of the REST side.
 
     What a bot writes, edits or deletes happens to the world too, and the gateway tells of it.
@@ -56,7 +60,7 @@ class MessageRest(_rest.Rest):
 
     def __init__(
         self,
-        world: _world.World,
+        world: World,
         /,
         *,
         token: str,
@@ -67,12 +71,12 @@ class MessageRest(_rest.Rest):
         super().__init__(world, token=token, shards=shards)
         self._interactions = interactions
         self._publish = publish
-        self._responses: dict[str, dict[str, _source.Payload]] = {}
+        self._responses: dict[str, dict[str, Payload]] = {}
 
     @typing_extensions.override
     def routes(self) -> list[web.RouteDef]:
-        channel = f"{_rest.PREFIX}/channels/{{channel}}"
-        webhook = f"{_rest.PREFIX}/webhooks/{{application}}/{{token}}"
+        channel = f"{PREFIX}/channels/{{channel}}"
+        webhook = f"{PREFIX}/webhooks/{{application}}/{{token}}"
         return [
             *super().routes(),
             web.get(f"{channel}/messages", self._list_messages),
@@ -83,7 +87,7 @@ class MessageRest(_rest.Rest):
             web.put(f"{channel}/messages/{{message}}/reactions/{{emoji}}/@me", self._accept),
             web.delete(f"{channel}/messages/{{message}}/reactions/{{emoji}}/@me", self._accept),
             web.post(f"{channel}/typing", self._accept),
-            web.post(f"{_rest.PREFIX}/interactions/{{interaction}}/{{token}}/callback", self._post_callback),
+            web.post(f"{PREFIX}/interactions/{{interaction}}/{{token}}/callback", self._post_callback),
             web.post(webhook, self._post_follow_up),
             web.get(f"{webhook}/messages/{{message}}", self._get_response),
             web.patch(f"{webhook}/messages/{{message}}", self._patch_response),
@@ -94,52 +98,52 @@ class MessageRest(_rest.Rest):
         self.find_channel(request.match_info["channel"])
         return web.Response(status=204)
 
-    def _find_message(self, request: web.Request, /) -> _source.Payload:
+    def _find_message(self, request: web.Request, /) -> Payload:
         channel_id = request.match_info["channel"]
         _, guild = self.find_channel(channel_id)
         message = self._messages(guild).get(request.match_info["message"])
         if message is None or message["channel_id"] != channel_id:
-            raise _rest.unknown("Message", 10_008)
+            raise unknown("Message", 10_008)
 
         return message
 
-    def _messages(self, guild: _world_guild.WorldGuild | None, /) -> dict[str, _source.Payload]:
+    def _messages(self, guild: WorldGuild | None, /) -> dict[str, Payload]:
         return self.world.direct_messages if guild is None else guild.messages
 
-    def _guild_of(self, message: collections.Mapping[str, typing.Any], /) -> _world_guild.WorldGuild | None:
+    def _guild_of(self, message: collections.Mapping[str, typing.Any], /) -> WorldGuild | None:
         return self.world.guilds.get(message.get("guild_id", ""))
 
     async def _list_messages(self, request: web.Request, /) -> web.Response:
         channel_id = request.match_info["channel"]
         _, guild = self.find_channel(channel_id)
         written = [message for message in self._messages(guild).values() if message["channel_id"] == channel_id]
-        return _rest.reply(_page(written, request.query))
+        return reply(_page(written, request.query))
 
     async def _get_message(self, request: web.Request, /) -> web.Response:
-        return _rest.reply(self._find_message(request))
+        return reply(self._find_message(request))
 
     async def _post_message(self, request: web.Request, /) -> web.Response:
         channel, guild = self.find_channel(request.match_info["channel"])
         message = self._write(channel["id"], guild, await _read_message(request))
         await self._tell("MESSAGE_CREATE", message)
-        return _rest.reply(message)
+        return reply(message)
 
     async def _patch_message(self, request: web.Request, /) -> web.Response:
-        edit = await _rest.read_form(request, _forms.check_message)
+        edit = await read_form(request, forms.check_message)
         message = self._edited(self._find_message(request), edit)
         await self._tell("MESSAGE_UPDATE", message)
-        return _rest.reply(message)
+        return reply(message)
 
     async def _delete_message(self, request: web.Request, /) -> web.Response:
         await self._delete(self._find_message(request))
         return web.Response(status=204)
 
-    async def _delete(self, message: _source.Payload, /) -> None:
+    async def _delete(self, message: Payload, /) -> None:
         if self._messages(self._guild_of(message)).pop(message["id"], None) is not None:
-            ids: _source.Payload = {key: message[key] for key in ("id", "channel_id", "guild_id") if key in message}
+            ids: Payload = {key: message[key] for key in ("id", "channel_id", "guild_id") if key in message}
             await self._publish("MESSAGE_DELETE", ids)
 
-    async def _tell(self, event: str, message: _source.Payload, /) -> None:
+    async def _tell(self, event: str, message: Payload, /) -> None:
         guild = self._guild_of(message)
         if guild is None:
             self.world.direct_messages[message["id"]] = message
@@ -151,13 +155,13 @@ class MessageRest(_rest.Rest):
     def _write(
         self,
         channel_id: str,
-        guild: _world_guild.WorldGuild | None,
+        guild: WorldGuild | None,
         body: collections.Mapping[str, typing.Any],
         /,
         **extras: typing.Any,
-    ) -> _source.Payload:
+    ) -> Payload:
         me = self.world.me["id"]
-        options: _source.Payload = {
+        options: Payload = {
             "channel_id": channel_id,
             "guild_id": guild.id if guild is not None else None,
             "author": self.world.users[me],
@@ -173,7 +177,7 @@ class MessageRest(_rest.Rest):
 
         return self.world.payloads.message(**options)
 
-    def _written(self, body: collections.Mapping[str, typing.Any], /) -> _source.Payload:
+    def _written(self, body: collections.Mapping[str, typing.Any], /) -> Payload:
         written = {key: body[key] for key in _WRITTEN if body.get(key) is not None}
         if "components" in written:
             written["components"] = _numbered(written["components"], itertools.count(1))
@@ -184,23 +188,23 @@ class MessageRest(_rest.Rest):
 
         return written
 
-    def _edited(self, message: _source.Payload, body: collections.Mapping[str, typing.Any], /) -> _source.Payload:
+    def _edited(self, message: Payload, body: collections.Mapping[str, typing.Any], /) -> Payload:
         return {**message, **self._written(body), "edited_timestamp": self.world.payloads.timestamp()}
 
     async def _post_callback(self, request: web.Request, /) -> web.Response:
         token = request.match_info["token"]
         interaction = self._interactions.get(token)
         if interaction is None:
-            raise _rest.unknown("interaction", 10_062)
+            raise unknown("interaction", 10_062)
 
         if token in self._responses:
-            raise _forms.ApiError(400, 40_060, "Interaction has already been acknowledged.")
+            raise forms.ApiError(400, 40_060, "Interaction has already been acknowledged.")
 
-        body: _source.Payload = await _rest.read_form(request, _forms.check_response)
+        body: Payload = await read_form(request, forms.check_response)
         self._check_response(interaction, body)
         responses = self._responses[token] = {}
         message = await self._respond(interaction, body)
-        resource: _source.Payload = {"type": body["type"]}
+        resource: Payload = {"type": body["type"]}
         if message is not None:
             responses[_ORIGINAL] = message
             resource["message"] = message
@@ -209,7 +213,7 @@ class MessageRest(_rest.Rest):
             return web.Response(status=204)
 
         answered = {"id": interaction["id"], "type": interaction["type"]}
-        return _rest.reply({"interaction": answered, "resource": resource})
+        return reply({"interaction": answered, "resource": resource})
 
     def _check_response(
         self, interaction: collections.Mapping[str, typing.Any], body: collections.Mapping[str, typing.Any], /
@@ -218,15 +222,15 @@ class MessageRest(_rest.Rest):
         if interaction.get("message") is not None:
             fitting = fitting | _UPDATE_RESPONSES
 
-        _forms.check_choice(body["type"], fitting, "type")
-        _forms.RESPONSE_CHECKS[body["type"]](body, "")
+        forms.check_choice(body["type"], fitting, "type")
+        forms.RESPONSE_CHECKS[body["type"]](body, "")
         if body["type"] == min(_MESSAGE_RESPONSES):
             _check_content(body["data"], has_files=False)
 
     async def _respond(
         self, interaction: collections.Mapping[str, typing.Any], body: collections.Mapping[str, typing.Any], /
-    ) -> _source.Payload | None:
-        data: _source.Payload = body.get("data") or {}
+    ) -> Payload | None:
+        data: Payload = body.get("data") or {}
         if body["type"] in _MESSAGE_RESPONSES:
             flags = (data.get("flags") or 0) | (_LOADING if body["type"] != min(_MESSAGE_RESPONSES) else 0)
             return await self._write_response(interaction, {**data, "flags": flags})
@@ -240,45 +244,45 @@ class MessageRest(_rest.Rest):
 
     async def _write_response(
         self, interaction: collections.Mapping[str, typing.Any], data: collections.Mapping[str, typing.Any], /
-    ) -> _source.Payload:
+    ) -> Payload:
         guild = self._guild_of(interaction)
         message = self._write(interaction["channel_id"], guild, data, application_id=interaction["application_id"])
         await self._tell_unless_hidden("MESSAGE_CREATE", message)
         return message
 
-    async def _tell_unless_hidden(self, event: str, message: _source.Payload, /) -> None:
+    async def _tell_unless_hidden(self, event: str, message: Payload, /) -> None:
         if not message.get("flags", 0) & _EPHEMERAL:
             await self._tell(event, message)
 
-    def _find_response(self, request: web.Request, /) -> _source.Payload:
+    def _find_response(self, request: web.Request, /) -> Payload:
         token, message_id = request.match_info["token"], request.match_info["message"]
         if token not in self._responses:
-            raise _rest.unknown("Webhook", 10_015)
+            raise unknown("Webhook", 10_015)
 
         message = self._responses[token].get(message_id)
         if message is None:
-            raise _rest.unknown("Message", 10_008)
+            raise unknown("Message", 10_008)
 
         return message
 
     async def _post_follow_up(self, request: web.Request, /) -> web.Response:
         token = request.match_info["token"]
         if token not in self._responses:
-            raise _rest.unknown("Webhook", 10_015)
+            raise unknown("Webhook", 10_015)
 
         message = await self._write_response(self._interactions[token], await _read_message(request))
         self._responses[token][message["id"]] = message
-        return _rest.reply(message)
+        return reply(message)
 
     async def _get_response(self, request: web.Request, /) -> web.Response:
-        return _rest.reply(self._find_response(request))
+        return reply(self._find_response(request))
 
     async def _patch_response(self, request: web.Request, /) -> web.Response:
-        message = self._edited(self._find_response(request), await _rest.read_form(request, _forms.check_message))
+        message = self._edited(self._find_response(request), await read_form(request, forms.check_message))
         message["flags"] &= ~_LOADING
         self._responses[request.match_info["token"]][request.match_info["message"]] = message
         await self._tell_unless_hidden("MESSAGE_UPDATE", message)
-        return _rest.reply(message)
+        return reply(message)
 
     async def _delete_response(self, request: web.Request, /) -> web.Response:
         message = self._find_response(request)
@@ -287,24 +291,24 @@ class MessageRest(_rest.Rest):
         return web.Response(status=204)
 
 
-async def _read_message(request: web.Request, /) -> _source.Payload:
-    body: _source.Payload = await _rest.read_form(request, _forms.check_message)
+async def _read_message(request: web.Request, /) -> Payload:
+    body: Payload = await read_form(request, forms.check_message)
     has_files = request.content_type == "multipart/form-data" and len(await request.post()) > 1
     _check_content(body, has_files=has_files)
     return body
 
 
 def _check_content(body: collections.Mapping[str, typing.Any], /, *, has_files: bool) -> None:
-    reference: _source.Payload = body.get("message_reference") or {}
+    reference: Payload = body.get("message_reference") or {}
     is_forward = reference.get("type") == _FORWARD
     if not (has_files or is_forward or any(body.get(name) for name in _CARRIED)):
-        raise _forms.ApiError(400, 50_006, "Cannot send an empty message")
+        raise forms.ApiError(400, 50_006, "Cannot send an empty message")
 
 
-def _page(written: list[_source.Payload], query: collections.Mapping[str, str], /) -> list[_source.Payload]:
+def _page(written: list[Payload], query: collections.Mapping[str, str], /) -> list[Payload]:
     """Choose the messages that a page shows, the newest first."""
-    limit = _forms.read_whole(query, "limit", default=_DEFAULT_LIMIT, low=1, high=_MAX_LIMIT)
-    around, before, after = (_forms.read_whole(query, name, default=0) for name in ("around", "before", "after"))
+    limit = forms.read_whole(query, "limit", default=_DEFAULT_LIMIT, low=1, high=_MAX_LIMIT)
+    around, before, after = (forms.read_whole(query, name, default=0) for name in ("around", "before", "after"))
     ordered = sorted(written, key=lambda message: int(message["id"]), reverse=True)
     if around:
         newer = sum(int(message["id"]) > around for message in ordered)
@@ -316,11 +320,11 @@ def _page(written: list[_source.Payload], query: collections.Mapping[str, str], 
     return beside[-limit:] if after else beside[:limit]
 
 
-def _numbered(components: list[_source.Payload], ids: collections.Iterator[int], /) -> list[_source.Payload]:
+def _numbered(components: list[Payload], ids: collections.Iterator[int], /) -> list[Payload]:
     """Give components the ids that Discord fills in."""
-    numbered: list[_source.Payload] = []
+    numbered: list[Payload] = []
     for component in components:
-        copy: _source.Payload = {"id": next(ids), **component}
+        copy: Payload = {"id": next(ids), **component}
         if "components" in copy:
             copy["components"] = _numbered(copy["components"], ids)
 

@@ -15,13 +15,17 @@ import hikari
 import orjson
 from aiohttp import web
 
-from sake.testing import _chunks
-from sake.testing import _intents
-from sake.testing import _sessions
-from sake.testing import _transports
+from .chunks import channel_info
+from .chunks import member_chunks
+from .intents import fit_guild
+from .intents import is_wanted
+from .sessions import Connection
+from .sessions import Session
+from .sessions import Signal
+from .transports import find_encoder
 
 if typing.TYPE_CHECKING:
-    from sake.testing import _world
+    from .._world.world import World
 
 _LOGGER: typing.Final = logging.getLogger("sake.testing")
 
@@ -101,7 +105,7 @@ class Gateway:
 
     def __init__(
         self,
-        world: _world.World,
+        world: World,
         /,
         *,
         token: str,
@@ -116,14 +120,14 @@ class Gateway:
         self._replay_limit = replay_limit
         self._ids = itertools.count(1)
         self.url: str = ""
-        self.sessions: dict[str, _sessions.Session] = {}
-        self.connections: set[_sessions.Connection] = set()
+        self.sessions: dict[str, Session] = {}
+        self.connections: set[Connection] = set()
         self.commands: list[Command] = []
-        self.signal: _sessions.Signal = _sessions.Signal()
+        self.signal: Signal = Signal()
 
     def publish(
         self, name: str, payload: collections.Mapping[str, typing.Any], /, *, shard_id: int | None = None
-    ) -> list[_sessions.Connection]:
+    ) -> list[Connection]:
         """Queue an event for every session that gets it.
 
         Parameters
@@ -142,10 +146,10 @@ class Gateway:
         """
         sessions = [s for s in self.sessions.values() if _hears(s, name, payload, shard_id)]
         own_id = self._world.me["id"]
-        flushed: list[_sessions.Connection] = []
+        flushed: list[Connection] = []
         data = b"" if name == "GUILD_CREATE" else orjson.dumps(payload)
         for session in sessions:
-            if not _intents.is_wanted(name, payload, session.intents, own_id):
+            if not is_wanted(name, payload, session.intents, own_id):
                 continue
 
             if name == "GUILD_CREATE":
@@ -156,8 +160,8 @@ class Gateway:
 
         return flushed
 
-    def _guild_create(self, session: _sessions.Session, payload: collections.Mapping[str, typing.Any], /) -> bytes:
-        fitted = _intents.fit_guild(payload, session.intents, session.large_threshold, self._world.me["id"])
+    def _guild_create(self, session: Session, payload: collections.Mapping[str, typing.Any], /) -> bytes:
+        fitted = fit_guild(payload, session.intents, session.large_threshold, self._world.me["id"])
         return orjson.dumps(fitted)
 
     async def serve(self, request: web.Request, /) -> web.StreamResponse:
@@ -174,7 +178,7 @@ class Gateway:
             The web socket, or a refusal.
         """
         try:
-            encode = _transports.find_encoder(request.query.get("compress"))
+            encode = find_encoder(request.query.get("compress"))
         except ValueError as error:
             return web.Response(status=400, text=str(error))
 
@@ -185,7 +189,7 @@ class Gateway:
             return socket
 
         transport.set_write_buffer_limits(high=_WRITE_BUFFER)
-        connection = _sessions.Connection(socket, transport, encode)
+        connection = Connection(socket, transport, encode)
         self.connections.add(connection)
         try:
             connection.put_control(_HELLO, {"heartbeat_interval": int(self._heartbeat_interval * 1_000)})
@@ -196,7 +200,7 @@ class Gateway:
 
         return socket
 
-    def _end(self, connection: _sessions.Connection, /) -> None:
+    def _end(self, connection: Connection, /) -> None:
         connection.end()
         self.connections.discard(connection)
         session = connection.session
@@ -208,7 +212,7 @@ class Gateway:
 
         self.signal.fire()
 
-    async def _listen(self, connection: _sessions.Connection, /) -> None:
+    async def _listen(self, connection: Connection, /) -> None:
         async for message in connection.socket:
             if message.type is aiohttp.WSMsgType.PONG:
                 connection.pong(bytes(message.data))
@@ -224,7 +228,7 @@ class Gateway:
 
                 await self._receive(connection, opcode, data)
 
-    async def _receive(self, connection: _sessions.Connection, opcode: int, data: typing.Any, /) -> None:
+    async def _receive(self, connection: Connection, opcode: int, data: typing.Any, /) -> None:
         fields = typing.cast("dict[str, object]", data) if isinstance(data, dict) else {}
         if not _REQUIRED.get(opcode, frozenset()) <= fields.keys():
             await connection.close(*_DECODE_ERROR)
@@ -240,23 +244,21 @@ class Gateway:
         else:
             await self._obey(connection, connection.session, opcode, data)
 
-    async def _obey(
-        self, connection: _sessions.Connection, session: _sessions.Session, opcode: int, data: typing.Any, /
-    ) -> None:
+    async def _obey(self, connection: Connection, session: Session, opcode: int, data: typing.Any, /) -> None:
         self.commands.append(Command(session.shard_id, opcode, data))
         session.asked += 1
         if opcode == _REQUEST_GUILD_MEMBERS:
-            for payload in _chunks.member_chunks(self._world, data):
+            for payload in member_chunks(self._world, data):
                 session.put("GUILD_MEMBERS_CHUNK", orjson.dumps(payload))
         elif opcode == _REQUEST_CHANNEL_INFO:
-            session.put("CHANNEL_INFO", orjson.dumps(_chunks.channel_info(self._world, data)))
+            session.put("CHANNEL_INFO", orjson.dumps(channel_info(self._world, data)))
         elif opcode not in {_PRESENCE_UPDATE, _VOICE_STATE_UPDATE}:
             await connection.close(*_UNKNOWN_OPCODE)
 
         self.signal.fire()
         await connection.flush()
 
-    async def _identify(self, connection: _sessions.Connection, data: typing.Any, /) -> None:
+    async def _identify(self, connection: Connection, data: typing.Any, /) -> None:
         if connection.session is not None and not connection.session.is_ended:
             await connection.close(*_ALREADY_AUTHENTICATED)
             return
@@ -272,7 +274,7 @@ class Gateway:
 
         self.commands.append(Command(shard_id, _IDENTIFY, data))
         threshold = self._large_threshold if self._large_threshold is not None else data.get("large_threshold", 50)
-        session = _sessions.Session(
+        session = Session(
             id=f"{next(self._ids):032x}",
             shard_id=shard_id,
             shard_count=shard_count,
@@ -286,7 +288,7 @@ class Gateway:
         _LOGGER.debug("shard %s of %s has identified", shard_id, shard_count)
         await self._greet(connection, session)
 
-    def _replace(self, connection: _sessions.Connection, session: _sessions.Session, /) -> None:
+    def _replace(self, connection: Connection, session: Session, /) -> None:
         """Drop the sessions that a shard gives up by starting a new one."""
         shard = (session.shard_id, session.shard_count)
         of_shard = [other for other in self.sessions.values() if (other.shard_id, other.shard_count) == shard]
@@ -301,11 +303,11 @@ class Gateway:
             if other.connection is None and not other.is_ended:
                 del self.sessions[other.id]
 
-    def _attach(self, connection: _sessions.Connection, session: _sessions.Session, /) -> None:
+    def _attach(self, connection: Connection, session: Session, /) -> None:
         connection.session = session
         session.connection = connection
 
-    async def _greet(self, connection: _sessions.Connection, session: _sessions.Session, /) -> None:
+    async def _greet(self, connection: Connection, session: Session, /) -> None:
         ready = self._world.ready(
             session.shard_id,
             shard_count=session.shard_count,
@@ -323,7 +325,7 @@ class Gateway:
         session.greeted = session.connection is connection
         self.signal.fire()
 
-    async def invalidate(self, session: _sessions.Session, /) -> None:
+    async def invalidate(self, session: Session, /) -> None:
         """End a session for good, which makes its bot start a new one; it is kept until then, to be waited for."""
         session.is_ended = True
         if session.connection is not None:
@@ -332,12 +334,12 @@ class Gateway:
 
         self.signal.fire()
 
-    async def ask_to_reconnect(self, connection: _sessions.Connection, /) -> None:
+    async def ask_to_reconnect(self, connection: Connection, /) -> None:
         """Ask a bot to reconnect and resume."""
         connection.put_control(_RECONNECT)
         await connection.flush()
 
-    async def _resume(self, connection: _sessions.Connection, data: typing.Any, /) -> None:
+    async def _resume(self, connection: Connection, data: typing.Any, /) -> None:
         if data["token"].removeprefix("Bot ") != self._token:
             await connection.close(*_AUTHENTICATION_FAILED)
             return
@@ -364,9 +366,7 @@ class Gateway:
         self.signal.fire()
 
 
-def _hears(
-    session: _sessions.Session, name: str, payload: collections.Mapping[str, typing.Any], shard_id: int | None, /
-) -> bool:
+def _hears(session: Session, name: str, payload: collections.Mapping[str, typing.Any], shard_id: int | None, /) -> bool:
     if session.is_ended:
         return False
 

@@ -10,12 +10,13 @@ from collections import abc as collections
 
 import hikari
 
-from sake.testing import _source
-from sake.testing import _steps
+from .._payloads.source import Payload
+from .steps import Event
+from .steps import Step
 
 if typing.TYPE_CHECKING:
-    from sake.testing import _world
-    from sake.testing import _world_guild
+    from .guild import WorldGuild
+    from .world import World
 
 _MAX_ROLES: typing.Final = 60
 _MAX_CHANNELS: typing.Final = 100
@@ -33,7 +34,7 @@ _NEW_CHANNELS: typing.Final = (
 )
 
 
-def _role_create(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _role_create(world: World, guild: WorldGuild, /) -> Event | None:
     if len(guild.roles) >= _MAX_ROLES:
         return None
 
@@ -42,7 +43,7 @@ def _role_create(world: _world.World, guild: _world_guild.WorldGuild, /) -> _ste
     return "GUILD_ROLE_CREATE", {"guild_id": guild.id, "role": role}
 
 
-def _role_update(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _role_update(world: World, guild: WorldGuild, /) -> Event | None:
     role_id = world.payloads.pick(list(guild.roles))
     permissions = str(world.payloads.random.getrandbits(30))
     role = guild.roles[role_id] = {**guild.roles[role_id], "permissions": permissions}
@@ -52,7 +53,7 @@ def _role_update(world: _world.World, guild: _world_guild.WorldGuild, /) -> _ste
     return "GUILD_ROLE_UPDATE", {"guild_id": guild.id, "role": role}
 
 
-def _role_delete(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _role_delete(world: World, guild: WorldGuild, /) -> Event | None:
     role_id = world.payloads.pick(list(guild.roles))
     if role_id == guild.id:
         return None
@@ -61,7 +62,7 @@ def _role_delete(world: _world.World, guild: _world_guild.WorldGuild, /) -> _ste
     return "GUILD_ROLE_DELETE", {"guild_id": guild.id, "role_id": role_id}
 
 
-def _channel_create(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _channel_create(world: World, guild: WorldGuild, /) -> Event | None:
     if len(guild.channels) >= _MAX_CHANNELS:
         return None
 
@@ -75,7 +76,7 @@ def _channel_create(world: _world.World, guild: _world_guild.WorldGuild, /) -> _
     return "CHANNEL_CREATE", guild.complete(channel)
 
 
-def _channel_update(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _channel_update(world: World, guild: WorldGuild, /) -> Event | None:
     channel_id = world.payloads.pick(list(guild.channels))
     channel = {**guild.channels[channel_id], "name": world.payloads.word()}
     if world.payloads.chance(0.3):
@@ -85,7 +86,7 @@ def _channel_update(world: _world.World, guild: _world_guild.WorldGuild, /) -> _
     return "CHANNEL_UPDATE", guild.complete(channel)
 
 
-def _channel_delete(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _channel_delete(world: World, guild: WorldGuild, /) -> Event | None:
     if guild.threads and world.payloads.chance(0.5):
         channel_id = world.payloads.pick(list(guild.threads.values()))["parent_id"]
     else:
@@ -99,12 +100,12 @@ def _channel_delete(world: _world.World, guild: _world_guild.WorldGuild, /) -> _
     return "CHANNEL_DELETE", guild.complete(channel)
 
 
-def _is_needed(channel_id: str, guild: _world_guild.WorldGuild, /) -> bool:
+def _is_needed(channel_id: str, guild: WorldGuild, /) -> bool:
     few = ((guild.text_channel_ids, _MIN_TEXT_CHANNELS), (guild.voice_channel_ids, 1))
     return any(channel_id in channel_ids and len(channel_ids) <= minimum for channel_ids, minimum in few)
 
 
-def _thread_create(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _thread_create(world: World, guild: WorldGuild, /) -> Event | None:
     parent_ids = guild.thread_parent_ids
     if not parent_ids or len(guild.threads) >= _MAX_THREADS:
         return None
@@ -120,7 +121,7 @@ def _thread_create(world: _world.World, guild: _world_guild.WorldGuild, /) -> _s
     return "THREAD_CREATE", payload
 
 
-def _thread_update(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _thread_update(world: World, guild: WorldGuild, /) -> Event | None:
     if not guild.threads:
         return None
 
@@ -131,7 +132,7 @@ def _thread_update(world: _world.World, guild: _world_guild.WorldGuild, /) -> _s
     return "THREAD_UPDATE", payload
 
 
-def _thread_delete(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _thread_delete(world: World, guild: WorldGuild, /) -> Event | None:
     if not guild.threads:
         return None
 
@@ -141,19 +142,19 @@ def _thread_delete(world: _world.World, guild: _world_guild.WorldGuild, /) -> _s
     return "THREAD_DELETE", guild.complete(ids)
 
 
-def _emojis_update(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _emojis_update(world: World, guild: WorldGuild, /) -> Event | None:
     owner = world.users[guild.owner_id]
     _reshuffle(world, guild.emojis, world.payloads.emoji(user=owner), _MAX_EMOJIS)
     return "GUILD_EMOJIS_UPDATE", {"guild_id": guild.id, "emojis": list(guild.emojis.values())}
 
 
-def _stickers_update(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _stickers_update(world: World, guild: WorldGuild, /) -> Event | None:
     owner = world.users[guild.owner_id]
     _reshuffle(world, guild.stickers, world.payloads.sticker(guild_id=guild.id, user=owner), _MAX_STICKERS)
     return "GUILD_STICKERS_UPDATE", {"guild_id": guild.id, "stickers": list(guild.stickers.values())}
 
 
-def _reshuffle(world: _world.World, table: dict[str, _source.Payload], new: _source.Payload, limit: int, /) -> None:
+def _reshuffle(world: World, table: dict[str, Payload], new: Payload, limit: int, /) -> None:
     """Add one, remove one or rename one."""
     if not table or (len(table) < limit and world.payloads.chance(0.4)):
         table[new["id"]] = new
@@ -166,27 +167,27 @@ def _reshuffle(world: _world.World, table: dict[str, _source.Payload], new: _sou
         table[id_] = {**table[id_], "name": new["name"]}
 
 
-def _guild_update(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _guild_update(world: World, guild: WorldGuild, /) -> Event | None:
     guild.record = {**guild.record, "name": world.payloads.word(), "afk_timeout": world.payloads.pick((60, 300, 900))}
     return "GUILD_UPDATE", world.guild_update(guild.id)
 
 
-def _guild_delete(world: _world.World, guild: _world_guild.WorldGuild, /) -> _steps.Event | None:
+def _guild_delete(world: World, guild: WorldGuild, /) -> Event | None:
     return world.send_away(guild, outage=world.payloads.chance(0.6))
 
 
-STEPS: typing.Final[collections.Mapping[str, _steps.Step]] = {
-    "GUILD_ROLE_CREATE": _steps.Step(0.2, _role_create),
-    "GUILD_ROLE_UPDATE": _steps.Step(0.4, _role_update),
-    "GUILD_ROLE_DELETE": _steps.Step(0.15, _role_delete),
-    "CHANNEL_CREATE": _steps.Step(0.25, _channel_create),
-    "CHANNEL_UPDATE": _steps.Step(0.5, _channel_update),
-    "CHANNEL_DELETE": _steps.Step(0.2, _channel_delete),
-    "THREAD_CREATE": _steps.Step(0.5, _thread_create),
-    "THREAD_UPDATE": _steps.Step(0.4, _thread_update),
-    "THREAD_DELETE": _steps.Step(0.3, _thread_delete),
-    "GUILD_EMOJIS_UPDATE": _steps.Step(0.15, _emojis_update),
-    "GUILD_STICKERS_UPDATE": _steps.Step(0.1, _stickers_update),
-    "GUILD_UPDATE": _steps.Step(0.1, _guild_update),
-    "GUILD_DELETE": _steps.Step(0.02, _guild_delete),
+STEPS: typing.Final[collections.Mapping[str, Step]] = {
+    "GUILD_ROLE_CREATE": Step(0.2, _role_create),
+    "GUILD_ROLE_UPDATE": Step(0.4, _role_update),
+    "GUILD_ROLE_DELETE": Step(0.15, _role_delete),
+    "CHANNEL_CREATE": Step(0.25, _channel_create),
+    "CHANNEL_UPDATE": Step(0.5, _channel_update),
+    "CHANNEL_DELETE": Step(0.2, _channel_delete),
+    "THREAD_CREATE": Step(0.5, _thread_create),
+    "THREAD_UPDATE": Step(0.4, _thread_update),
+    "THREAD_DELETE": Step(0.3, _thread_delete),
+    "GUILD_EMOJIS_UPDATE": Step(0.15, _emojis_update),
+    "GUILD_STICKERS_UPDATE": Step(0.1, _stickers_update),
+    "GUILD_UPDATE": Step(0.1, _guild_update),
+    "GUILD_DELETE": Step(0.02, _guild_delete),
 }

@@ -10,12 +10,14 @@ import collections as collections_
 import typing
 from collections import abc as collections
 
-from sake.testing import _sessions
+from .sessions import Connection
+from .sessions import Session
 
 if typing.TYPE_CHECKING:
-    from sake.testing import _gateway
-    from sake.testing import _steps
-    from sake.testing import _world
+    from .._world.steps import Event
+    from .._world.world import World
+    from .gateway import Command
+    from .gateway import Gateway
 
 _MAX_BATCH: typing.Final = 200
 _OTHER_LOOP: typing.Final = (
@@ -40,7 +42,7 @@ class GatewayControl:
 
     __slots__ = ("_gateway", "_interactions", "_loop", "_shards", "_world")
 
-    def __init__(self, world: _world.World, gateway: _gateway.Gateway, shards: int, /) -> None:
+    def __init__(self, world: World, gateway: Gateway, shards: int, /) -> None:
         self._world = world
         self._gateway = gateway
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -48,12 +50,12 @@ class GatewayControl:
         self._interactions: dict[str, collections.Mapping[str, typing.Any]] = {}
 
     @property
-    def world(self) -> _world.World:
+    def world(self) -> World:
         """What is true."""
         return self._world
 
     @property
-    def commands(self) -> list[_gateway.Command]:
+    def commands(self) -> list[Command]:
         """What bots have sent over the gateway but heartbeats, oldest first. The list may be cleared."""
         return self._gateway.commands
 
@@ -125,7 +127,7 @@ class GatewayControl:
             If JSON cannot express a payload; the events before it are sent.
         """
         self._check_loop()
-        connections: set[_sessions.Connection] = set()
+        connections: set[Connection] = set()
         try:
             for name, payload in events:
                 if name == "INTERACTION_CREATE" and "token" in payload:
@@ -184,7 +186,7 @@ class GatewayControl:
 
         return dict(played)
 
-    def _happen(self, count: int, played: collections_.Counter[str], /) -> collections.Iterator[_steps.Event]:
+    def _happen(self, count: int, played: collections_.Counter[str], /) -> collections.Iterator[Event]:
         for name, payload in self._world.steps(count):
             played[name] += 1
             yield name, payload
@@ -241,7 +243,7 @@ class GatewayControl:
         except TimeoutError:
             raise TimeoutError(f"the bots have not received everything within {within} s") from None
 
-    async def _settle(self, session: _sessions.Session, within: float, /) -> None:
+    async def _settle(self, session: Session, within: float, /) -> None:
         sessions = self._gateway.sessions
         while session.id in sessions:
             await self._gateway.signal.until(
@@ -328,7 +330,7 @@ class GatewayControl:
         for session in sessions:
             await self._gateway.invalidate(session)
 
-    def _connections_of(self, shard_id: int, /) -> list[_sessions.Connection]:
+    def _connections_of(self, shard_id: int, /) -> list[Connection]:
         self._check_loop()
         sessions = self._gateway.sessions.values()
         connections = [s.connection for s in sessions if s.shard_id == shard_id and s.connection is not None]
@@ -337,7 +339,7 @@ class GatewayControl:
 
         return connections
 
-    async def _wait_closed(self, connections: list[_sessions.Connection], within: float, /) -> None:
+    async def _wait_closed(self, connections: list[Connection], within: float, /) -> None:
         await self._gateway.signal.until(
             lambda: all(connection.closed for connection in connections), within=within, what="disconnecting"
         )

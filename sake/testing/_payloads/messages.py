@@ -8,19 +8,19 @@ __all__ = ["MessagePayloads", "without_user"]
 import typing
 from collections import abc as collections
 
-from sake.testing import _payloads_people
-from sake.testing import _source
+from .people import PeoplePayloads
+from .source import Payload
 
 _CDN: typing.Final = "https://cdn.example.com"
 _REPLY: typing.Final = 19
 
 
-def without_user(member: collections.Mapping[str, typing.Any], /) -> _source.Payload:
+def without_user(member: collections.Mapping[str, typing.Any], /) -> Payload:
     """Make what a message carries of its author's member."""
     return {key: value for key, value in member.items() if key not in {"user", "guild_id"}}
 
 
-class MessagePayloads(_payloads_people.PeoplePayloads):
+class MessagePayloads(PeoplePayloads):
     """The part of `Payloads` that builds messages."""
 
     __slots__ = ()
@@ -34,7 +34,7 @@ class MessagePayloads(_payloads_people.PeoplePayloads):
         member: collections.Mapping[str, typing.Any] | None = None,
         content: str | None = None,
         **overrides: typing.Any,
-    ) -> _source.Payload:
+    ) -> Payload:
         """Build a message, as MESSAGE_CREATE carries it.
 
         Parameters
@@ -61,7 +61,7 @@ class MessagePayloads(_payloads_people.PeoplePayloads):
         if author is None:
             author = member["user"] if member is not None else self.user()
 
-        message: _source.Payload = {
+        message: Payload = {
             "id": self.snowflake(),
             "type": 0,
             "channel_id": self._id(channel_id, within_days=1_000),
@@ -86,7 +86,7 @@ class MessagePayloads(_payloads_people.PeoplePayloads):
 
         return {**message, **overrides}
 
-    def reply(self, to: collections.Mapping[str, typing.Any], /, **overrides: typing.Any) -> _source.Payload:
+    def reply(self, to: collections.Mapping[str, typing.Any], /, **overrides: typing.Any) -> Payload:
         """Build a message that answers another one.
 
         Parameters
@@ -106,7 +106,7 @@ class MessagePayloads(_payloads_people.PeoplePayloads):
             reference["guild_id"] = to["guild_id"]
 
         quoted = {k: v for k, v in to.items() if k not in {"guild_id", "member", "referenced_message"}}
-        options: _source.Payload = {
+        options: Payload = {
             "type": _REPLY,
             "channel_id": to["channel_id"],
             "guild_id": to.get("guild_id"),
@@ -117,7 +117,7 @@ class MessagePayloads(_payloads_people.PeoplePayloads):
         }
         return self.message(**options)
 
-    def rich_message(self, **overrides: typing.Any) -> _source.Payload:
+    def rich_message(self, **overrides: typing.Any) -> Payload:
         """Build a message with an embed, an attachment, mentions, a reaction and a button.
 
         Parameters
@@ -130,7 +130,7 @@ class MessagePayloads(_payloads_people.PeoplePayloads):
         dict
             A whole message.
         """
-        extras: _source.Payload = {
+        extras: Payload = {
             "embeds": [self.embed()],
             "attachments": [self.attachment()],
             "mentions": [self.user()],
@@ -140,9 +140,7 @@ class MessagePayloads(_payloads_people.PeoplePayloads):
         }
         return self.message(**{**extras, **overrides})
 
-    def message_update(
-        self, message: collections.Mapping[str, typing.Any], /, **changes: typing.Any
-    ) -> _source.Payload:
+    def message_update(self, message: collections.Mapping[str, typing.Any], /, **changes: typing.Any) -> Payload:
         """Build the partial payload of an edit.
 
         Parameters
@@ -163,7 +161,7 @@ class MessagePayloads(_payloads_people.PeoplePayloads):
         ids = {key: message[key] for key in ("id", "channel_id", "guild_id") if key in message}
         return {**ids, **changes}
 
-    def embed(self, **overrides: typing.Any) -> _source.Payload:
+    def embed(self, **overrides: typing.Any) -> Payload:
         """Build an embed.
 
         Parameters
@@ -190,7 +188,7 @@ class MessagePayloads(_payloads_people.PeoplePayloads):
             **overrides,
         }
 
-    def attachment(self, **overrides: typing.Any) -> _source.Payload:
+    def attachment(self, **overrides: typing.Any) -> Payload:
         """Build an attachment.
 
         Parameters
@@ -216,7 +214,7 @@ class MessagePayloads(_payloads_people.PeoplePayloads):
             **overrides,
         }
 
-    def button_row(self, *, custom_id: str = "press", **overrides: typing.Any) -> _source.Payload:
+    def button_row(self, *, custom_id: str = "press", **overrides: typing.Any) -> Payload:
         """Build a row with one button.
 
         Parameters
@@ -234,7 +232,7 @@ class MessagePayloads(_payloads_people.PeoplePayloads):
         button = {"id": 2, "type": 2, "style": 1, "label": "Press", "custom_id": custom_id, **overrides}
         return {"id": 1, "type": 1, "components": [button]}
 
-    def reaction(self, **overrides: typing.Any) -> _source.Payload:
+    def reaction(self, **overrides: typing.Any) -> Payload:
         """Build the count of a reaction.
 
         Parameters
@@ -265,7 +263,7 @@ class MessagePayloads(_payloads_people.PeoplePayloads):
         *,
         member: collections.Mapping[str, typing.Any] | None = None,
         **overrides: typing.Any,
-    ) -> _source.Payload:
+    ) -> Payload:
         """Build what MESSAGE_REACTION_ADD carries.
 
         Parameters
@@ -283,7 +281,7 @@ class MessagePayloads(_payloads_people.PeoplePayloads):
             A reaction with its ids. Without `member` it is what MESSAGE_REACTION_REMOVE carries.
         """
         member = member if member is not None else self.member()
-        event: _source.Payload = {
+        event: Payload = {
             "user_id": member["user"]["id"],
             "channel_id": message["channel_id"],
             "message_id": message["id"],
@@ -304,7 +302,7 @@ class MessagePayloads(_payloads_people.PeoplePayloads):
         guild_id: str | None = None,
         member: collections.Mapping[str, typing.Any] | None = None,
         **overrides: typing.Any,
-    ) -> _source.Payload:
+    ) -> Payload:
         """Build what TYPING_START carries.
 
         Parameters
@@ -324,7 +322,7 @@ class MessagePayloads(_payloads_people.PeoplePayloads):
             Ids, a timestamp in seconds since 1970, and in a guild the member.
         """
         member = member if member is not None else self.member()
-        event: _source.Payload = {
+        event: Payload = {
             "channel_id": self._id(channel_id, within_days=1_000),
             "user_id": member["user"]["id"],
             "timestamp": self.milliseconds() // 1_000,

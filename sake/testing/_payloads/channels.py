@@ -11,7 +11,8 @@ from collections import abc as collections
 
 import hikari
 
-from sake.testing import _source
+from .source import Payload
+from .source import Source
 
 _VOICE_TYPES: typing.Final = frozenset((hikari.ChannelType.GUILD_VOICE, hikari.ChannelType.GUILD_STAGE))
 _FORUM_TYPES: typing.Final = frozenset((hikari.ChannelType.GUILD_FORUM, hikari.ChannelType.GUILD_MEDIA))
@@ -19,7 +20,7 @@ _CODE_CHARACTERS: typing.Final = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvw
 _VIEW_AND_SEND: typing.Final = "3072"
 
 
-class ChannelPayloads(_source.Source):
+class ChannelPayloads(Source):
     """The part of `Payloads` that builds channels, threads and invites."""
 
     __slots__ = ()
@@ -30,7 +31,7 @@ class ChannelPayloads(_source.Source):
         type: hikari.ChannelType | int = hikari.ChannelType.GUILD_TEXT,
         role_ids: collections.Sequence[str] = (),
         **overrides: typing.Any,
-    ) -> _source.Payload:
+    ) -> Payload:
         """Build a guild channel, as GUILD_CREATE lists it: without `guild_id`.
 
         Parameters
@@ -48,7 +49,7 @@ class ChannelPayloads(_source.Source):
         dict
             A whole channel.
         """
-        channel: _source.Payload = {
+        channel: Payload = {
             "id": self.snowflake(within_days=1_000),
             "type": int(type),
             "name": self.word(),
@@ -66,7 +67,7 @@ class ChannelPayloads(_source.Source):
 
         return {**channel, **overrides}
 
-    def _text_fields(self) -> _source.Payload:
+    def _text_fields(self) -> Payload:
         return {
             "topic": self.sentence() if self.chance(0.5) else None,
             "nsfw": False,
@@ -75,7 +76,7 @@ class ChannelPayloads(_source.Source):
             "last_pin_timestamp": None,
         }
 
-    def _voice_fields(self) -> _source.Payload:
+    def _voice_fields(self) -> Payload:
         return {
             "bitrate": 64_000,
             "user_limit": 0,
@@ -85,7 +86,7 @@ class ChannelPayloads(_source.Source):
             "last_message_id": None,
         }
 
-    def _forum_fields(self) -> _source.Payload:
+    def _forum_fields(self) -> Payload:
         return {
             "topic": self.sentence(),
             "nsfw": False,
@@ -109,7 +110,7 @@ class ChannelPayloads(_source.Source):
             "template": "",
         }
 
-    def overwrite(self, *, id: str | None = None, **overrides: typing.Any) -> _source.Payload:
+    def overwrite(self, *, id: str | None = None, **overrides: typing.Any) -> Payload:
         """Build a permission overwrite of a role.
 
         Parameters
@@ -135,7 +136,7 @@ class ChannelPayloads(_source.Source):
         owner_id: str | None = None,
         joined: bool = False,
         **overrides: typing.Any,
-    ) -> _source.Payload:
+    ) -> Payload:
         """Build a thread, as GUILD_CREATE lists it: without `guild_id`.
 
         Parameters
@@ -157,7 +158,7 @@ class ChannelPayloads(_source.Source):
             A whole thread.
         """
         opened_at = self.timestamp(within_days=20)
-        thread: _source.Payload = {
+        thread: Payload = {
             "id": self.snowflake(within_days=20),
             "type": int(type),
             "name": self.word(),
@@ -188,7 +189,7 @@ class ChannelPayloads(_source.Source):
 
     def thread_member(
         self, *, thread_id: str | None = None, user_id: str | None = None, **overrides: typing.Any
-    ) -> _source.Payload:
+    ) -> Payload:
         """Build the membership of somebody in a thread.
 
         Parameters
@@ -215,7 +216,7 @@ class ChannelPayloads(_source.Source):
 
     def dm_channel(
         self, *, recipient: collections.Mapping[str, typing.Any] | None = None, **overrides: typing.Any
-    ) -> _source.Payload:
+    ) -> Payload:
         """Build a direct message channel.
 
         Parameters
@@ -257,7 +258,7 @@ class ChannelPayloads(_source.Source):
         inviter: collections.Mapping[str, typing.Any] | None = None,
         max_age: int = 604_800,
         **overrides: typing.Any,
-    ) -> _source.Payload:
+    ) -> Payload:
         """Build an invite, as INVITE_CREATE carries it.
 
         Parameters
@@ -280,7 +281,7 @@ class ChannelPayloads(_source.Source):
         """
         created_at = self.moment()
         expires_at = created_at + datetime.timedelta(seconds=max_age)
-        invite: _source.Payload = {
+        invite: Payload = {
             "code": "".join(self.pick(_CODE_CHARACTERS) for _ in range(10)),
             "type": 0,
             "guild_id": self._id(guild_id, within_days=1_500),

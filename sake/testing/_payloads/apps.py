@@ -8,20 +8,20 @@ __all__ = ["ApplicationPayloads"]
 import typing
 from collections import abc as collections
 
-from sake.testing import _payloads_messages
-from sake.testing import _source
+from .messages import MessagePayloads
+from .source import Payload
 
 _ADMINISTRATOR: typing.Final = "8"
 _ATTACHMENT_LIMIT: typing.Final = 10_485_760
 _STRING_OPTION: typing.Final = 3
 
 
-class ApplicationPayloads(_payloads_messages.MessagePayloads):
+class ApplicationPayloads(MessagePayloads):
     """The part of `Payloads` that builds applications and interactions."""
 
     __slots__ = ()
 
-    def application(self, *, id: str | None = None, **overrides: typing.Any) -> _source.Payload:
+    def application(self, *, id: str | None = None, **overrides: typing.Any) -> Payload:
         """Build an application, as REST sends it to its own bot.
 
         Parameters
@@ -59,7 +59,7 @@ class ApplicationPayloads(_payloads_messages.MessagePayloads):
 
     def slash_command(
         self, *, application_id: str | None = None, name: str = "ping", **overrides: typing.Any
-    ) -> _source.Payload:
+    ) -> Payload:
         """Build a registered slash command, as REST sends it.
 
         Parameters
@@ -98,7 +98,7 @@ class ApplicationPayloads(_payloads_messages.MessagePayloads):
         member: collections.Mapping[str, typing.Any] | None = None,
         user: collections.Mapping[str, typing.Any] | None = None,
         **overrides: typing.Any,
-    ) -> _source.Payload:
+    ) -> Payload:
         """Build what INTERACTION_CREATE carries when somebody uses a slash command.
 
         Parameters
@@ -133,7 +133,7 @@ class ApplicationPayloads(_payloads_messages.MessagePayloads):
         member: collections.Mapping[str, typing.Any] | None = None,
         user: collections.Mapping[str, typing.Any] | None = None,
         **overrides: typing.Any,
-    ) -> _source.Payload:
+    ) -> Payload:
         """Build what INTERACTION_CREATE carries when somebody presses a button.
 
         Parameters
@@ -174,7 +174,7 @@ class ApplicationPayloads(_payloads_messages.MessagePayloads):
         member: collections.Mapping[str, typing.Any] | None = None,
         user: collections.Mapping[str, typing.Any] | None = None,
         **overrides: typing.Any,
-    ) -> _source.Payload:
+    ) -> Payload:
         """Build what INTERACTION_CREATE carries while somebody types an option of a slash command.
 
         Parameters
@@ -217,7 +217,7 @@ class ApplicationPayloads(_payloads_messages.MessagePayloads):
         member: collections.Mapping[str, typing.Any] | None = None,
         user: collections.Mapping[str, typing.Any] | None = None,
         **overrides: typing.Any,
-    ) -> _source.Payload:
+    ) -> Payload:
         """Build what INTERACTION_CREATE carries when somebody sends off a modal.
 
         Parameters
@@ -261,17 +261,17 @@ class ApplicationPayloads(_payloads_messages.MessagePayloads):
     def _interaction(
         self,
         type: int,
-        data: _source.Payload,
+        data: Payload,
         /,
         *,
         guild_id: str | None,
         member: collections.Mapping[str, typing.Any] | None,
         user: collections.Mapping[str, typing.Any] | None,
-        overrides: _source.Payload,
-    ) -> _source.Payload:
+        overrides: Payload,
+    ) -> Payload:
         channel_id = overrides.get("channel_id") or self.snowflake(within_days=900)
         application_id = overrides.get("application_id") or self.snowflake(within_days=900)
-        interaction: _source.Payload = {
+        interaction: Payload = {
             "id": self.snowflake(),
             "application_id": application_id,
             "type": type,
@@ -306,7 +306,7 @@ class ApplicationPayloads(_payloads_messages.MessagePayloads):
 
     def entitlement(
         self, *, guild_id: str | None = None, user_id: str | None = None, **overrides: typing.Any
-    ) -> _source.Payload:
+    ) -> Payload:
         """Build an entitlement.
 
         Parameters
@@ -323,7 +323,7 @@ class ApplicationPayloads(_payloads_messages.MessagePayloads):
         dict
             A whole entitlement, for the guild or the user, or for neither.
         """
-        entitlement: _source.Payload = {
+        entitlement: Payload = {
             "id": self.snowflake(),
             "sku_id": self.snowflake(within_days=200),
             "application_id": self.snowflake(within_days=900),
@@ -336,7 +336,7 @@ class ApplicationPayloads(_payloads_messages.MessagePayloads):
         owners = {"guild_id": guild_id, "user_id": user_id}
         return {**entitlement, **{key: value for key, value in owners.items() if value is not None}, **overrides}
 
-    def auto_mod_rule(self, *, guild_id: str | None = None, **overrides: typing.Any) -> _source.Payload:
+    def auto_mod_rule(self, *, guild_id: str | None = None, **overrides: typing.Any) -> Payload:
         """Build an auto-moderation rule.
 
         Parameters
@@ -366,7 +366,7 @@ class ApplicationPayloads(_payloads_messages.MessagePayloads):
             **overrides,
         }
 
-    def audit_log_entry(self, *, guild_id: str | None = None, **overrides: typing.Any) -> _source.Payload:
+    def audit_log_entry(self, *, guild_id: str | None = None, **overrides: typing.Any) -> Payload:
         """Build an audit log entry, as GUILD_AUDIT_LOG_ENTRY_CREATE carries it.
 
         Parameters

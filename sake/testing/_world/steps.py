@@ -8,16 +8,16 @@ __all__ = ["Draw", "Event", "Step"]
 import typing
 from collections import abc as collections
 
-from sake.testing import _source
+from .._payloads.source import Payload
 
 if typing.TYPE_CHECKING:
-    from sake.testing import _world
-    from sake.testing import _world_guild
+    from .guild import WorldGuild
+    from .world import World
 
-Event: typing.TypeAlias = tuple[str, _source.Payload]
+Event: typing.TypeAlias = tuple[str, Payload]
 """The name of a gateway event and its payload."""
 
-Draw: typing.TypeAlias = "collections.Callable[[_world.World, _world_guild.WorldGuild], Event | None]"
+Draw: typing.TypeAlias = "collections.Callable[[World, WorldGuild], Event | None]"
 """Applies something to the truth and returns the event, or `None` when the guild has nothing that it can happen to."""
 
 

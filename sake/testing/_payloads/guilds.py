@@ -10,9 +10,9 @@ from collections import abc as collections
 
 import hikari
 
-from sake.testing import _payloads_channels
-from sake.testing import _payloads_people
-from sake.testing import _source
+from .channels import ChannelPayloads
+from .people import PeoplePayloads
+from .source import Payload
 
 _EVERYONE_PERMISSIONS: typing.Final = "1071698660929"
 _CHILDREN: typing.Final = (
@@ -30,12 +30,12 @@ _CHILDREN: typing.Final = (
 )
 
 
-class GuildPayloads(_payloads_people.PeoplePayloads, _payloads_channels.ChannelPayloads):
+class GuildPayloads(PeoplePayloads, ChannelPayloads):
     """The part of `Payloads` that builds guilds."""
 
     __slots__ = ()
 
-    def role(self, **overrides: typing.Any) -> _source.Payload:
+    def role(self, **overrides: typing.Any) -> Payload:
         """Build a role.
 
         Parameters
@@ -65,7 +65,7 @@ class GuildPayloads(_payloads_people.PeoplePayloads, _payloads_channels.ChannelP
             **overrides,
         }
 
-    def everyone_role(self, guild_id: str, /, **overrides: typing.Any) -> _source.Payload:
+    def everyone_role(self, guild_id: str, /, **overrides: typing.Any) -> Payload:
         """Build the @everyone role, whose id is the guild's.
 
         Parameters
@@ -84,9 +84,7 @@ class GuildPayloads(_payloads_people.PeoplePayloads, _payloads_channels.ChannelP
         colors = {"primary_color": 0, "secondary_color": None, "tertiary_color": None}
         return {**role, "colors": colors, "permissions": _EVERYONE_PERMISSIONS, **overrides}
 
-    def emoji(
-        self, *, user: collections.Mapping[str, typing.Any] | None = None, **overrides: typing.Any
-    ) -> _source.Payload:
+    def emoji(self, *, user: collections.Mapping[str, typing.Any] | None = None, **overrides: typing.Any) -> Payload:
         """Build a custom emoji.
 
         Parameters
@@ -119,7 +117,7 @@ class GuildPayloads(_payloads_people.PeoplePayloads, _payloads_channels.ChannelP
         guild_id: str | None = None,
         user: collections.Mapping[str, typing.Any] | None = None,
         **overrides: typing.Any,
-    ) -> _source.Payload:
+    ) -> Payload:
         """Build a guild sticker.
 
         Parameters
@@ -136,7 +134,7 @@ class GuildPayloads(_payloads_people.PeoplePayloads, _payloads_channels.ChannelP
         dict
             A whole sticker.
         """
-        sticker: _source.Payload = {
+        sticker: Payload = {
             "id": self.snowflake(within_days=1_000),
             "name": self.word(),
             "description": self.sentence()[:100],
@@ -153,7 +151,7 @@ class GuildPayloads(_payloads_people.PeoplePayloads, _payloads_channels.ChannelP
 
     def stage_instance(
         self, *, guild_id: str | None = None, channel_id: str | None = None, **overrides: typing.Any
-    ) -> _source.Payload:
+    ) -> Payload:
         """Build a live stage.
 
         Parameters
@@ -183,7 +181,7 @@ class GuildPayloads(_payloads_people.PeoplePayloads, _payloads_channels.ChannelP
 
     def scheduled_event(
         self, *, guild_id: str | None = None, channel_id: str | None = None, **overrides: typing.Any
-    ) -> _source.Payload:
+    ) -> Payload:
         """Build a scheduled event.
 
         Parameters
@@ -221,7 +219,7 @@ class GuildPayloads(_payloads_people.PeoplePayloads, _payloads_channels.ChannelP
             **overrides,
         }
 
-    def soundboard_sound(self, *, guild_id: str | None = None, **overrides: typing.Any) -> _source.Payload:
+    def soundboard_sound(self, *, guild_id: str | None = None, **overrides: typing.Any) -> Payload:
         """Build a soundboard sound.
 
         Parameters
@@ -247,7 +245,7 @@ class GuildPayloads(_payloads_people.PeoplePayloads, _payloads_channels.ChannelP
             **overrides,
         }
 
-    def integration(self, *, guild_id: str | None = None, **overrides: typing.Any) -> _source.Payload:
+    def integration(self, *, guild_id: str | None = None, **overrides: typing.Any) -> Payload:
         """Build an integration, as INTEGRATION_CREATE carries it.
 
         Parameters
@@ -280,9 +278,7 @@ class GuildPayloads(_payloads_people.PeoplePayloads, _payloads_channels.ChannelP
             **overrides,
         }
 
-    def guild_fields(
-        self, *, id: str | None = None, owner_id: str | None = None, **overrides: typing.Any
-    ) -> _source.Payload:
+    def guild_fields(self, *, id: str | None = None, owner_id: str | None = None, **overrides: typing.Any) -> Payload:
         """Build what a guild says of itself, without anything that it contains.
 
         Parameters
@@ -345,7 +341,7 @@ class GuildPayloads(_payloads_people.PeoplePayloads, _payloads_channels.ChannelP
         *,
         members: collections.Sequence[collections.Mapping[str, typing.Any]] | None = None,
         **overrides: typing.Any,
-    ) -> _source.Payload:
+    ) -> Payload:
         """Build a guild, as GUILD_CREATE carries it.
 
         Parameters
@@ -386,7 +382,7 @@ class GuildPayloads(_payloads_people.PeoplePayloads, _payloads_channels.ChannelP
             **overrides,
         }
 
-    def unavailable_guild(self, *, id: str | None = None) -> _source.Payload:
+    def unavailable_guild(self, *, id: str | None = None) -> Payload:
         """Build the stub of a guild that READY lists, and GUILD_DELETE carries in an outage.
 
         Parameters

@@ -15,13 +15,13 @@ from collections import abc as collections
 import orjson
 from aiohttp import web
 
-from sake.testing import _chunks
-from sake.testing import _forms
-from sake.testing import _source
+from .._gateway.chunks import is_called
+from .._payloads.source import Payload
+from . import forms
 
 if typing.TYPE_CHECKING:
-    from sake.testing import _world
-    from sake.testing import _world_guild
+    from .._world.guild import WorldGuild
+    from .._world.world import World
 
 _Handler: typing.TypeAlias = "collections.Callable[[web.Request], collections.Awaitable[web.StreamResponse]]"
 
@@ -66,9 +66,9 @@ def reply(data: object, /, *, status: int = 200, headers: collections.Mapping[st
     return web.Response(status=status, body=orjson.dumps(data), content_type="application/json", headers=headers)
 
 
-def unknown(what: str, code: int, /) -> _forms.ApiError:
+def unknown(what: str, code: int, /) -> forms.ApiError:
     """Make the error for something that does not exist."""
-    return _forms.ApiError(404, code, f"Unknown {what}")
+    return forms.ApiError(404, code, f"Unknown {what}")
 
 
 class Rest:
@@ -84,7 +84,7 @@ class Rest:
         The number of shards that bots are told to start.
     """
 
-    def __init__(self, world: _world.World, /, *, token: str, shards: int) -> None:
+    def __init__(self, world: World, /, *, token: str, shards: int) -> None:
         self.world = world
         self.gateway_url = ""
         self.requests: list[Request] = []
@@ -96,7 +96,7 @@ class Rest:
         )
         self._token = token
         self._shards = shards
-        self._commands: dict[str | None, list[_source.Payload]] = {}
+        self._commands: dict[str | None, list[Payload]] = {}
 
     def routes(self) -> list[web.RouteDef]:
         """List what can be asked."""
@@ -148,7 +148,7 @@ class Rest:
 
                 self._check(request, path)
                 return await handler(request)
-            except _forms.ApiError as error:
+            except forms.ApiError as error:
                 details = {} if error.errors is None else {"errors": error.errors}
                 return reply({"code": error.code, "message": error.message, **details}, status=error.status)
             except web.HTTPException as error:
@@ -171,17 +171,17 @@ class Rest:
     def _check(self, request: web.Request, path: str, /) -> None:
         carries_own_token = path.startswith(("/interactions/", "/webhooks/"))
         if not carries_own_token and request.headers.get("Authorization") != f"Bot {self._token}":
-            raise _forms.ApiError(401, 0, "401: Unauthorized")
+            raise forms.ApiError(401, 0, "401: Unauthorized")
 
         for name, value in request.match_info.items():
             if name in _IDS and value != _ORIGINAL:
-                _forms.check_snowflake(value, f"{name}_id")
+                forms.check_snowflake(value, f"{name}_id")
 
     async def _refuse_missing(self, request: web.Request, /) -> web.StreamResponse:
         asked = f"{request.method} {request.path.removeprefix(PREFIX)}"
-        raise _forms.ApiError(501, 0, f"LoopbackDiscord does not serve {asked}: its `routes` are what it has")
+        raise forms.ApiError(501, 0, f"LoopbackDiscord does not serve {asked}: its `routes` are what it has")
 
-    def find_guild(self, request: web.Request, /) -> _world_guild.WorldGuild:
+    def find_guild(self, request: web.Request, /) -> WorldGuild:
         """Find the guild that a request names."""
         guild = self.world.guilds.get(request.match_info["guild"])
         if guild is None:
@@ -189,7 +189,7 @@ class Rest:
 
         return guild
 
-    def find_channel(self, channel_id: str, /) -> tuple[_source.Payload, _world_guild.WorldGuild | None]:
+    def find_channel(self, channel_id: str, /) -> tuple[Payload, WorldGuild | None]:
         """Find a channel or thread, complete with guild id, and the guild it is in."""
         for guild in self.world.guilds.values():
             channel = guild.channels.get(channel_id) or guild.threads.get(channel_id)
@@ -227,19 +227,19 @@ class Rest:
         return reply(self._commands.get(request.match_info.get("guild"), []))
 
     async def _put_commands(self, request: web.Request, /) -> web.Response:
-        body = await read_form(request, _forms.check_commands)
+        body = await read_form(request, forms.check_commands)
         commands = [self._register(request, command) for command in body]
         self._commands[request.match_info.get("guild")] = commands
         return reply(commands)
 
     async def _post_command(self, request: web.Request, /) -> web.Response:
-        command = self._register(request, await read_form(request, _forms.check_command))
+        command = self._register(request, await read_form(request, forms.check_command))
         registered = self._commands.setdefault(request.match_info.get("guild"), [])
         registered[:] = [other for other in registered if other["name"] != command["name"]]
         registered.append(command)
         return reply(command, status=201)
 
-    def _register(self, request: web.Request, command: _source.Payload, /) -> _source.Payload:
+    def _register(self, request: web.Request, command: Payload, /) -> Payload:
         registered = self.world.payloads.slash_command(application_id=request.match_info["application"])
         registered |= {key: value for key, value in command.items() if value is not None}
         if "guild" in request.match_info:
@@ -281,16 +281,16 @@ class Rest:
 
     async def _list_members(self, request: web.Request, /) -> web.Response:
         limit = _read_limit(request)
-        after = _forms.read_whole(request.query, "after", default=0)
+        after = forms.read_whole(request.query, "after", default=0)
         members = self.find_guild(request).members
         ids = sorted((id_ for id_ in members if int(id_) > after), key=int)[:limit]
         return reply([members[id_] for id_ in ids])
 
     async def _search_members(self, request: web.Request, /) -> web.Response:
         limit = _read_limit(request)
-        beginning = _forms.read_text(request.query, "query", most=_MAX_QUERY).lower()
+        beginning = forms.read_text(request.query, "query", most=_MAX_QUERY).lower()
         members = self.find_guild(request).members.values()
-        return reply([member for member in members if _chunks.is_called(member, beginning)][:limit])
+        return reply([member for member in members if is_called(member, beginning)][:limit])
 
     async def _get_member(self, request: web.Request, /) -> web.Response:
         member = self.find_guild(request).members.get(request.match_info["user"])
@@ -313,7 +313,7 @@ class Rest:
         raise unknown("Invite", 10_006)
 
     async def _post_direct_channel(self, request: web.Request, /) -> web.Response:
-        recipient_id = str((await read_form(request, _forms.check_direct_channel))["recipient_id"])
+        recipient_id = str((await read_form(request, forms.check_direct_channel))["recipient_id"])
         for channel in self.world.direct_channels.values():
             if channel["recipients"][0]["id"] == recipient_id:
                 return reply(channel)
@@ -328,7 +328,7 @@ class Rest:
 
 
 def _read_limit(request: web.Request, /) -> int:
-    return _forms.read_whole(request.query, "limit", default=1, low=1, high=_MAX_MEMBERS)
+    return forms.read_whole(request.query, "limit", default=1, low=1, high=_MAX_MEMBERS)
 
 
 def _refused(refusal: Refusal, request: web.Request, /) -> web.Response:
@@ -359,7 +359,7 @@ async def read_form(request: web.Request, check: collections.Callable[[object, s
     """Read the JSON document of a request, where it is one that can be used."""
     body = await read_body(request)
     if body is None:
-        body = _source.Payload()
+        body = Payload()
 
     check(body, "")
     return body
@@ -377,4 +377,4 @@ async def read_body(request: web.Request, /) -> typing.Any:
         return orjson.loads(data) if data else None
     except (AssertionError, ValueError) as error:
         # aiohttp asserts what a form looks like.
-        raise _forms.ApiError(400, 50_109, "The request body contains invalid JSON.") from error
+        raise forms.ApiError(400, 50_109, "The request body contains invalid JSON.") from error

@@ -9,11 +9,11 @@ import typing
 
 import hikari
 
-from sake.testing import _world_guild
+from .guild import WorldGuild
 
 if typing.TYPE_CHECKING:
-    from sake.testing import _source
-    from sake.testing import _world
+    from .._payloads.source import Payload
+    from .world import World
 
 _MINIMUM: typing.Final = 2
 _SHARED_USERS: typing.Final = 0.15
@@ -44,7 +44,7 @@ def spread(members: int, guilds: int, /) -> list[int]:
     return sizes
 
 
-def build_guild(world: _world.World, id: str, size: int, /) -> _world_guild.WorldGuild:
+def build_guild(world: World, id: str, size: int, /) -> WorldGuild:
     """Build a guild of a world.
 
     Parameters
@@ -65,7 +65,7 @@ def build_guild(world: _world.World, id: str, size: int, /) -> _world_guild.Worl
     owner = world.new_user()
     record = payloads.guild_fields(id=id, owner_id=owner["id"])
     record |= {"joined_at": payloads.timestamp(within_days=300), "large": False, "member_count": size}
-    guild = _world_guild.WorldGuild(record, payloads)
+    guild = WorldGuild(record, payloads)
     _fill(guild.roles, [payloads.everyone_role(id), *(payloads.role() for _ in range(payloads.whole(9, 39)))])
     _build_channels(world, guild)
     _build_members(world, guild, owner, size)
@@ -78,11 +78,11 @@ def build_guild(world: _world.World, id: str, size: int, /) -> _world_guild.Worl
     return guild
 
 
-def _fill(table: dict[str, _source.Payload], payloads: typing.Iterable[_source.Payload], /) -> None:
+def _fill(table: dict[str, Payload], payloads: typing.Iterable[Payload], /) -> None:
     table.update((payload["id"], payload) for payload in payloads)
 
 
-def _build_channels(world: _world.World, guild: _world_guild.WorldGuild, /) -> None:
+def _build_channels(world: World, guild: WorldGuild, /) -> None:
     payloads = world.payloads
     role_ids = list(guild.roles)
     categories = [
@@ -107,7 +107,7 @@ def _build_channels(world: _world.World, guild: _world_guild.WorldGuild, /) -> N
             guild.channels[channel["id"]] = channel
 
 
-def _build_members(world: _world.World, guild: _world_guild.WorldGuild, owner: _source.Payload, size: int, /) -> None:
+def _build_members(world: World, guild: WorldGuild, owner: Payload, size: int, /) -> None:
     payloads = world.payloads
     known = list(world.users.values())
     role_ids = [role_id for role_id in guild.roles if role_id != guild.id]
@@ -124,7 +124,7 @@ def _build_members(world: _world.World, guild: _world_guild.WorldGuild, owner: _
             guild.presences[user_id] = world.draw_presence(user_id)
 
 
-def _build_happenings(world: _world.World, guild: _world_guild.WorldGuild, /) -> None:
+def _build_happenings(world: World, guild: WorldGuild, /) -> None:
     payloads = world.payloads
     channel_ids = guild.voice_channel_ids
     talking = min(_MAX_IN_VOICE, 1 + int(len(guild.members) * _IN_VOICE))

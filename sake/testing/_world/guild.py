@@ -10,7 +10,8 @@ from collections import abc as collections
 
 import hikari
 
-from sake.testing import _source
+from .._payloads.source import Payload
+from .._payloads.source import Source
 
 _TEXT_TYPES: typing.Final = frozenset((int(hikari.ChannelType.GUILD_TEXT), int(hikari.ChannelType.GUILD_NEWS)))
 _VOICE_TYPES: typing.Final = frozenset((int(hikari.ChannelType.GUILD_VOICE), int(hikari.ChannelType.GUILD_STAGE)))
@@ -33,7 +34,7 @@ class Deck:
 
     __slots__ = ("_keys", "_source", "_table")
 
-    def __init__(self, table: collections.Mapping[str, object], source: _source.Source, /) -> None:
+    def __init__(self, table: collections.Mapping[str, object], source: Source, /) -> None:
         self._table = table
         self._source = source
         self._keys = list(table)
@@ -105,38 +106,38 @@ class WorldGuild:
         "voice_states",
     )
 
-    def __init__(self, record: _source.Payload, source: _source.Source, /) -> None:
+    def __init__(self, record: Payload, source: Source, /) -> None:
         self.id: str = record["id"]
         """The guild's id."""
-        self.record: _source.Payload = record
+        self.record: Payload = record
         """The guild's own fields."""
         self.available: bool = True
         """False during an outage."""
-        self.roles: dict[str, _source.Payload] = {}
+        self.roles: dict[str, Payload] = {}
         """Roles by id."""
-        self.channels: dict[str, _source.Payload] = {}
+        self.channels: dict[str, Payload] = {}
         """Channels by id, without threads."""
-        self.threads: dict[str, _source.Payload] = {}
+        self.threads: dict[str, Payload] = {}
         """Active threads by id. A thread that the bot is in has a `member`."""
-        self.emojis: dict[str, _source.Payload] = {}
+        self.emojis: dict[str, Payload] = {}
         """Custom emojis by id."""
-        self.stickers: dict[str, _source.Payload] = {}
+        self.stickers: dict[str, Payload] = {}
         """Stickers by id."""
-        self.members: dict[str, _source.Payload] = {}
+        self.members: dict[str, Payload] = {}
         """Members by user id."""
-        self.presences: dict[str, _source.Payload] = {}
+        self.presences: dict[str, Payload] = {}
         """Presences by user id; who is offline has none."""
-        self.voice_states: dict[str, _source.Payload] = {}
+        self.voice_states: dict[str, Payload] = {}
         """Voice states by user id."""
-        self.invites: dict[str, _source.Payload] = {}
+        self.invites: dict[str, Payload] = {}
         """Invites by code that the gateway has told of."""
-        self.messages: dict[str, _source.Payload] = {}
+        self.messages: dict[str, Payload] = {}
         """Messages by id that the gateway has told of and that still exist."""
-        self.stage_instances: dict[str, _source.Payload] = {}
+        self.stage_instances: dict[str, Payload] = {}
         """Live stages by id."""
-        self.scheduled_events: dict[str, _source.Payload] = {}
+        self.scheduled_events: dict[str, Payload] = {}
         """Scheduled events by id."""
-        self.soundboard_sounds: dict[str, _source.Payload] = {}
+        self.soundboard_sounds: dict[str, Payload] = {}
         """Soundboard sounds by id."""
         self.member_deck: Deck = Deck(self.members, source)
         """Draws random members."""
@@ -171,7 +172,7 @@ class WorldGuild:
     def _ids_of(self, types: frozenset[int], /) -> list[str]:
         return [id_ for id_, channel in self.channels.items() if channel["type"] in types]
 
-    def complete(self, payload: collections.Mapping[str, typing.Any], /) -> _source.Payload:
+    def complete(self, payload: collections.Mapping[str, typing.Any], /) -> Payload:
         """Add the guild's id to the payload of something in it.
 
         Parameters
@@ -186,7 +187,7 @@ class WorldGuild:
         """
         return {**payload, "guild_id": self.id}
 
-    def put_member(self, member: _source.Payload, /) -> None:
+    def put_member(self, member: Payload, /) -> None:
         """Add or replace a member.
 
         Parameters
@@ -200,7 +201,7 @@ class WorldGuild:
 
         self.members[user_id] = member
 
-    def put_message(self, message: _source.Payload, /) -> None:
+    def put_message(self, message: Payload, /) -> None:
         """Add or replace a message.
 
         Parameters
@@ -252,6 +253,6 @@ class WorldGuild:
         _drop_where(self.messages, thread_id)
 
 
-def _drop_where(table: dict[str, _source.Payload], channel_id: str, /) -> None:
+def _drop_where(table: dict[str, Payload], channel_id: str, /) -> None:
     for key in [key for key, payload in table.items() if payload["channel_id"] == channel_id]:
         del table[key]

@@ -8,19 +8,17 @@ __all__ = ["channel_info", "is_called", "member_chunks"]
 import typing
 from collections import abc as collections
 
-from sake.testing import _source
+from .._payloads.source import Payload
 
 if typing.TYPE_CHECKING:
-    from sake.testing import _world
-    from sake.testing import _world_guild
+    from .._world.guild import WorldGuild
+    from .._world.world import World
 
 _CHUNK_SIZE: typing.Final = 1_000
 _MAX_LIMIT: typing.Final = 100
 
 
-def member_chunks(
-    world: _world.World, request: collections.Mapping[str, typing.Any], /
-) -> collections.Iterator[_source.Payload]:
+def member_chunks(world: World, request: collections.Mapping[str, typing.Any], /) -> collections.Iterator[Payload]:
     """Answer a request for guild members.
 
     Parameters
@@ -40,7 +38,7 @@ def member_chunks(
         return
 
     members, not_found = _find_members(guild, request)
-    extras: _source.Payload = {"nonce": request["nonce"]} if "nonce" in request else {}
+    extras: Payload = {"nonce": request["nonce"]} if "nonce" in request else {}
     if not_found:
         extras["not_found"] = not_found
 
@@ -55,8 +53,8 @@ def member_chunks(
 
 
 def _find_members(
-    guild: _world_guild.WorldGuild, request: collections.Mapping[str, typing.Any], /
-) -> tuple[list[_source.Payload], list[str]]:
+    guild: WorldGuild, request: collections.Mapping[str, typing.Any], /
+) -> tuple[list[Payload], list[str]]:
     if (user_ids := request.get("user_ids")) is not None:
         asked = _ids(user_ids)
         found = [guild.members[user_id] for user_id in asked if user_id in guild.members]
@@ -76,13 +74,13 @@ def _ids(given: object, /) -> list[str]:
     return [str(id_) for id_ in typing.cast("list[object]", given if isinstance(given, list) else [given])]
 
 
-def is_called(member: _source.Payload, beginning: str, /) -> bool:
+def is_called(member: Payload, beginning: str, /) -> bool:
     """Return whether one of a member's names begins with a text in small letters."""
     names = (member["user"]["username"], member["user"].get("global_name"), member.get("nick"))
     return any(name is not None and name.lower().startswith(beginning) for name in names)
 
 
-def channel_info(world: _world.World, request: collections.Mapping[str, typing.Any], /) -> _source.Payload:
+def channel_info(world: World, request: collections.Mapping[str, typing.Any], /) -> Payload:
     """Answer a request for what goes on in voice channels.
 
     Parameters
