@@ -36,7 +36,7 @@ from sake.redis._engine import currency as _currency
 from sake.redis._engine import scans as _scans
 from sake.redis._model import kinds as _kinds
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parents[2]
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 QUICKSTART = ROOT / "examples" / "quickstart_bot.py"
 README = ROOT / "README.md"

@@ -27,7 +27,7 @@ from sake import testing
 
 Payload = dict[str, typing.Any]
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 P = hikari.Permissions
 EVERYONE = P.VIEW_CHANNEL | P.SEND_MESSAGES
 STAFF = P.MANAGE_CHANNELS | P.KICK_MEMBERS

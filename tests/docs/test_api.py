@@ -31,7 +31,7 @@ if typing.TYPE_CHECKING:
 
 PACKAGE = pathlib.Path(sake.__file__).parent
 PREDECESSOR: dict[str, dict[str, dict[str, typing.Any]]] = json.loads(
-    (pathlib.Path(__file__).parent / "data" / "sake-1.1.2-api.json").read_text(encoding="utf-8")
+    (pathlib.Path(__file__).parents[1] / "data" / "sake-1.1.2-api.json").read_text(encoding="utf-8")
 )
 
 

@@ -35,7 +35,7 @@ LAG: typing.Final = 1.5
 
 NODES: typing.Final = "one.example:7000,two.example,[::1]:7002"
 ADDRESS: typing.Final = f"redis+cluster://{NODES}"
-OPERATING: typing.Final = pathlib.Path(__file__).parents[1] / "docs" / "guides" / "operating.md"
+OPERATING: typing.Final = pathlib.Path(__file__).parents[2] / "docs" / "guides" / "operating.md"
 
 
 class Messages(sake.redis.MessageCache):

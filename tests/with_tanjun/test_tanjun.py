@@ -660,7 +660,7 @@ def test_without_tanjun_its_extra_is_named() -> None:
 
 
 def test_the_guide_tells_of_every_resource_whether_it_is_trusted() -> None:
-    guide = (pathlib.Path(__file__).parents[1] / "docs" / "guides" / "tanjun.md").read_text(encoding="utf-8")
+    guide = (pathlib.Path(__file__).parents[2] / "docs" / "guides" / "tanjun.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([a-z, ]+) \| (yes|no) \|", guide, re.MULTILINE)
     told = {name: trusted == "yes" for names, trusted in rows for name in names.split(", ")}
     several = [row for row in _table.ROWS if row.shape is not _table.Shape.SINGLE]
