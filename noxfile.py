@@ -72,7 +72,7 @@ def floor(session: nox.Session) -> None:
 def lightbulb(session: nox.Session) -> None:
     """Install it beside hikari-lightbulb, which asks for a hikari of its own, and let a bot of both answer."""
     session.install(*nox.project.dependency_groups(PYPROJECT, "tests"), "-e", ".[embedded,testing]", LIGHTBULB)
-    _test(session, "tests/test_lightbulb.py")
+    _test(session, "tests/client/test_lightbulb.py")
 
 
 @nox.session
@@ -86,7 +86,7 @@ def fuzz(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """Let a bot and a reader live through a million events, and see that they hold no more than at the beginning."""
     _install(session, "tests", extras=_extras(session))
-    _test(session, "tests/test_soak.py", "-s", SAKE_SOAK="1000000")
+    _test(session, "tests/engine/test_soak.py", "-s", SAKE_SOAK="1000000")
 
 
 @nox.session

@@ -37,7 +37,7 @@ if os.environ.get("CI"):
 
 # It has no release for Python 3.14.
 HAS_TANJUN: typing.Final = importlib.util.find_spec("tanjun") is not None
-collect_ignore_glob = [] if HAS_TANJUN else ["*_tanjun*.py", "outside/*_tanjun*.py"]
+collect_ignore_glob = [] if HAS_TANJUN else ["with_tanjun/*", "outside/*_tanjun*.py"]
 
 RawDatabase = collections.Callable[[int], redis.asyncio.Redis]
 """Makes clients that look at one database of the server."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 __all__ = ["Command", "LoopbackDiscord", "Payloads", "Request", "World", "WorldGuild"]
 
-from sake.testing._discord import LoopbackDiscord
-from sake.testing._gateway import Command
-from sake.testing._payloads import Payloads
-from sake.testing._rest import Request
-from sake.testing._world import World
-from sake.testing._world_guild import WorldGuild
+from ._discord import LoopbackDiscord
+from ._gateway.gateway import Command
+from ._payloads.payloads import Payloads
+from ._rest.rest import Request
+from ._world.guild import WorldGuild
+from ._world.world import World
 
 for _public in (Command, LoopbackDiscord, Payloads, Request, World, WorldGuild):
     _public.__module__ = __name__

@@ -15,11 +15,13 @@ from collections import abc as collections
 import hikari
 from aiohttp import web
 
-from sake.testing import _control
-from sake.testing import _gateway
-from sake.testing import _rest
-from sake.testing import _rest_messages
-from sake.testing import _world
+from ._gateway.control import GatewayControl
+from ._gateway.gateway import Gateway
+from ._rest.messages import MessageRest
+from ._rest.rest import PREFIX
+from ._rest.rest import Refusal
+from ._rest.rest import Request
+from ._world.world import World
 
 if typing.TYPE_CHECKING:
     import types
@@ -33,7 +35,7 @@ _MAX_BODY: typing.Final = 64 * 1024 * 1024
 _SCOPES: typing.Final = ("user", "shared", "global")
 
 
-class LoopbackDiscord(_control.GatewayControl):
+class LoopbackDiscord(GatewayControl):
     """A Discord on this machine, which an unmodified bot connects to.
 
     It serves REST and the gateway on a free port of 127.0.0.1: hello, identify, resume, heartbeats, several shards,
@@ -82,7 +84,7 @@ class LoopbackDiscord(_control.GatewayControl):
 
     def __init__(
         self,
-        world: _world.World | None = None,
+        world: World | None = None,
         /,
         *,
         shards: int = 1,
@@ -98,10 +100,10 @@ class LoopbackDiscord(_control.GatewayControl):
             raise ValueError(f"heartbeat_interval must be positive: {heartbeat_interval}")
 
         if world is None:
-            world = _world.World(guilds=max(3, shards), members=30 * max(3, shards), shard_count=shards)
+            world = World(guilds=max(3, shards), members=30 * max(3, shards), shard_count=shards)
 
         self._token = token if token is not None else _make_token(world.me["id"])
-        gateway = _gateway.Gateway(
+        gateway = Gateway(
             world,
             token=self._token,
             large_threshold=large_threshold,
@@ -109,7 +111,7 @@ class LoopbackDiscord(_control.GatewayControl):
             replay_limit=replay_limit,
         )
         super().__init__(world, gateway, shards)
-        self._rest = _rest_messages.MessageRest(
+        self._rest = MessageRest(
             world, token=self._token, shards=shards, interactions=self._interactions, publish=self.dispatch
         )
         self._runner: web.AppRunner | None = None
@@ -142,7 +144,7 @@ class LoopbackDiscord(_control.GatewayControl):
         RuntimeError
             If it is not running.
         """
-        return f"http://{self._address}{_rest.PREFIX}"
+        return f"http://{self._address}{PREFIX}"
 
     @property
     def gateway_url(self) -> str:
@@ -164,14 +166,14 @@ class LoopbackDiscord(_control.GatewayControl):
         return self._url
 
     @property
-    def requests(self) -> list[_rest.Request]:
+    def requests(self) -> list[Request]:
         """The REST requests that bots have made, oldest first. The list may be cleared."""
         return self._rest.requests
 
     @property
     def routes(self) -> list[str]:
         """What REST serves, such as `GET /guilds/{guild}`, ordered by path. It answers everything else with 501."""
-        served = {(route.path.removeprefix(_rest.PREFIX), route.method) for route in self._rest.routes()}
+        served = {(route.path.removeprefix(PREFIX), route.method) for route in self._rest.routes()}
         return [f"{method} {path}" for path, method in sorted(served)]
 
     async def start(self) -> None:
@@ -306,7 +308,7 @@ class LoopbackDiscord(_control.GatewayControl):
         if scope not in _SCOPES:
             raise ValueError(f"scope must be one of {', '.join(_SCOPES)}: {scope!r}")
 
-        self._rest.refusal = _rest.Refusal(status, times, retry_after, scope)
+        self._rest.refusal = Refusal(status, times, retry_after, scope)
 
     def allow_rest(self) -> None:
         """Let REST answer again."""

@@ -201,7 +201,7 @@ def test_missing_intents_are_told_at_the_line_of_a_class_of_ones_own() -> None:
     assert caught[0].filename == __file__
 
 
-_UNFED = "sake.redis._client.client._UNFED_SECONDS"
+_UNFED = "sake.redis._client.feed._UNFED_SECONDS"
 
 
 def _warned(caplog: pytest.LogCaptureFixture) -> list[str]:

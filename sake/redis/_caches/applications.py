@@ -59,8 +59,8 @@ class ApplicationCache(ResourceClient, abc.ApplicationCache):
         TypeError
             If it is neither seconds, a time delta nor [None][].
         """
-        self._set_lifetime(APPLICATIONS, expire)
-        self._set_lifetime(AUTHORIZATIONS, expire)
+        self._lifetimes.set(APPLICATIONS, expire)
+        self._lifetimes.set(AUTHORIZATIONS, expire)
         return self
 
     @on("READY")

@@ -60,8 +60,8 @@ class DMChannelCache(ResourceClient, abc.DMChannelCache):
         TypeError
             If it is neither seconds, a time delta nor [None][].
         """
-        self._set_lifetime(DM_CHANNELS, expire)
-        self._set_lifetime(DM_CHANNELS_BY_USER, expire)
+        self._lifetimes.set(DM_CHANNELS, expire)
+        self._lifetimes.set(DM_CHANNELS_BY_USER, expire)
         return self
 
     @on("INTERACTION_CREATE")

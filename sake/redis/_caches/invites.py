@@ -59,7 +59,7 @@ class InviteCache(ResourceClient, abc.InviteCache):
         TypeError
             If it is neither seconds, a time delta nor [None][].
         """
-        self._set_lifetime(INVITES, expire)
+        self._lifetimes.set(INVITES, expire)
         return self
 
     @on("INVITE_CREATE")

@@ -52,7 +52,7 @@ class MessageCache(ResourceClient, abc.MessageCache):
         TypeError
             If it is neither seconds, a time delta nor [None][].
         """
-        self._set_lifetime(MESSAGES, expire)
+        self._lifetimes.set(MESSAGES, expire)
         return self
 
     @on("MESSAGE_CREATE")

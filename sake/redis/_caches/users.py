@@ -57,7 +57,7 @@ class UserCache(ResourceClient, abc.MeCache, abc.UserCache):
         TypeError
             If it is neither seconds, a time delta nor [None][].
         """
-        self._set_lifetime(USERS, expire)
+        self._lifetimes.set(USERS, expire)
         return self
 
     @on("READY")

@@ -6,9 +6,7 @@ from __future__ import annotations
 __all__ = ["ResourceClient"]
 
 import asyncio
-import contextlib
 import itertools
-import logging
 import typing
 from collections import abc as collections
 
@@ -17,32 +15,21 @@ import orjson
 import typing_extensions
 
 from sake import abc
-from sake import errors
 
 from .._engine import connections
 from .._engine.engine import Engine
 from .._model import kinds
 from .._model import people
-from .._model.codec import Codec
 from .._model.draft import Draft
-from .._model.epochs import Epochs
-from .._model.expiry import DEFAULT_SLOW_EXPIRE
-from .._model.expiry import to_milliseconds
-from .._model.keys import Keys
 from .._model.keys import ResourceIndex
-from .._model.keys import check_namespace
 from .._model.kinds import Kind
 from .._model.kinds import Kinds
-from .._model.meta import Meta
-from .._model.setup import Setup
 from .._model.statistics import Statistics
-from .._model.wire import Packer
 from . import knowledge
+from .blueprint import Blueprint
 from .feed import Feed
+from .feed import tell_if_unfed
 from .lifecycle import LifeCycle
-from .settings import at_least
-from .settings import check
-from .settings import to_app
 from .settings import warn_of_missing_intents
 
 if typing.TYPE_CHECKING:
@@ -51,18 +38,11 @@ if typing.TYPE_CHECKING:
     import alluka
     import tanjun
 
-    from sake import embedded
-
 AnyKind = Kind[typing.Any]
-
-_LOGGER: typing.Final = logging.getLogger("sake.redis")
 
 _DEFAULT_BACKLOG_LIMIT: typing.Final = 268_435_456
 _DEFAULT_READ_TIMEOUT: typing.Final = 1.0
 _DRAIN_SECONDS: typing.Final = 10.0
-_IN_CLUSTER: typing.Final = "a Redis Cluster has no database but 0"
-_UNFED_SECONDS: typing.Final = 30.0
-"""So long after its opening, a cache that a bot could fill and nothing does is told of."""
 
 
 class ResourceClient(abc.Resource):
@@ -139,26 +119,7 @@ class ResourceClient(abc.Resource):
         If `app` is neither a bot nor a REST client, or `default_expire` neither seconds, a time delta nor [None][].
     """
 
-    __slots__ = (
-        "_app",
-        "_backlog_limit",
-        "_codec",
-        "_config",
-        "_connection_options",
-        "_database",
-        "_default_expire",
-        "_event_manager",
-        "_feed",
-        "_given_address",
-        "_index_overrides",
-        "_keys",
-        "_life_cycle",
-        "_lifetimes",
-        "_max_connections",
-        "_password",
-        "_read_timeout",
-        "_statistics",
-    )
+    __slots__ = ("_blueprint", "_event_manager", "_feed", "_life_cycle", "_lifetimes")
     _KINDS: typing.ClassVar[Kinds] = ()
     _INTENTS: typing.ClassVar[hikari.Intents] = hikari.Intents.NONE
 
@@ -181,37 +142,25 @@ class ResourceClient(abc.Resource):
         connection_options: collections.Mapping[str, typing.Any] | None = None,
         read_timeout: float = _DEFAULT_READ_TIMEOUT,
     ) -> None:
-        check(config=config, connection_options=connection_options, dumps=dumps, loads=loads, password=password)
-        self._given_address, path_database = connections.check_address(address)
-        slot_of = connections.find_slots(self._given_address)
-        if slot_of is not None and database:
-            error_message = f"database={database} cannot be: {_IN_CLUSTER}"
-            raise ValueError(error_message)
-        if database is not None and path_database is not None and path_database != database:
-            error_message = f"database={database} contradicts the address, which names database {path_database}"
-            raise ValueError(error_message)
-
-        self._app = to_app(app)
-        self._backlog_limit = at_least(1, backlog_limit, "backlog_limit")
-        self._codec = Codec(dumps, loads)
-        self._config: collections.MutableMapping[str, typing.Any] = {} if config is None else config
-        self._connection_options = dict(connection_options or {})
-        connections.check_options(self._given_address, self._connection_options)
-        database = path_database if database is None else database
-        self._database = None if database is None else at_least(0, database, "database")
-        self._default_expire = (
-            default_expire if default_expire is hikari.UNDEFINED else to_milliseconds(default_expire, "default_expire")
+        self._blueprint = Blueprint(
+            address,
+            app,
+            backlog_limit=backlog_limit,
+            config=config,
+            connection_options=connection_options,
+            database=database,
+            default_expire=default_expire,
+            dumps=dumps,
+            loads=loads,
+            max_connections_per_db=max_connections_per_db,
+            namespace=namespace,
+            password=password,
+            read_timeout=read_timeout,
         )
         self._event_manager = event_manager
-        self._index_overrides: dict[ResourceIndex, int] = {}
-        self._keys = Keys(check_namespace(namespace), slot_of=slot_of)
-        self._lifetimes: dict[AnyKind, int] = {}
+        self._feed = Feed(self, self._blueprint.statistics)
         self._life_cycle = LifeCycle(type(self).__name__, self._begin, self._end)
-        self._max_connections = at_least(1, max_connections_per_db, "max_connections_per_db")
-        self._password = password
-        self._read_timeout = connections.check_seconds("read_timeout", read_timeout)
-        self._statistics = Statistics()
-        self._feed = Feed(self, self._statistics)
+        self._lifetimes = self._blueprint.lifetimes
 
         if event_managed and event_manager is None:
             error_message = "event_managed needs an event_manager"
@@ -270,25 +219,22 @@ class ResourceClient(abc.Resource):
         indexes = {kind.index for kind in kinds}
         if any(kind.in_guild for kind in kinds):
             indexes.add(ResourceIndex.REFERENCE)
-        return {self._database_of(index) for index in indexes}
+        return {self._blueprint.database_of(index) for index in indexes}
 
     @property
     def app(self) -> hikari.RESTAware:
         """The application that models are bound to."""
-        return self._app
+        return self._blueprint.app
 
     @property
     def config(self) -> collections.MutableMapping[str, typing.Any]:
         """Settings of the resources: the mapping that was given."""
-        return self._config
+        return self._lifetimes.config
 
     @property
     def default_expire(self) -> int | None:
         """Milliseconds that entries without a lifetime of their own are kept, if that is not for ever."""
-        if isinstance(self._default_expire, hikari.UndefinedType):
-            return DEFAULT_SLOW_EXPIRE
-
-        return self._default_expire
+        return self._lifetimes.default
 
     @property
     def event_manager(self) -> hikari.api.EventManager | None:
@@ -303,19 +249,19 @@ class ResourceClient(abc.Resource):
     @property
     def statistics(self) -> Statistics:
         """What this client did so far, in numbers that are kept up to date."""
-        return self._statistics
+        return self._blueprint.statistics
 
     def dump(self, data: dict[str, typing.Any], /) -> bytes:
         """Encode a payload as it is stored."""
-        return self._codec.dumps(data)
+        return self._blueprint.codec.dumps(data)
 
     def load(self, data: bytes, /) -> dict[str, typing.Any]:
         """Decode a stored payload."""
-        return self._codec.loads(data)
+        return self._blueprint.codec.loads(data)
 
     def get_index_override(self, index: ResourceIndex, /) -> int | None:
         """Return the database that was set for a resource, if any."""
-        return self._index_overrides.get(index)
+        return self._blueprint.override_of(index)
 
     def with_index_override(self, index: ResourceIndex, /, *, override: int | None = None) -> typing_extensions.Self:
         """Set the database of a resource.
@@ -337,18 +283,7 @@ class ResourceClient(abc.Resource):
         ValueError
             If the client is open, or the number is negative, or not 0 where the server is a Redis Cluster.
         """
-        problem = "while the client is open" if self.is_alive else ""
-        if override and not self._keys.is_one_place:
-            problem = f"to {override}: {_IN_CLUSTER}"
-        if problem:
-            error_message = f"The override of {ResourceIndex(index).name} cannot be set {problem}"
-            raise ValueError(error_message)
-
-        if override is None:
-            self._index_overrides.pop(index, None)
-        else:
-            self._index_overrides[index] = at_least(0, override, "override")
-
+        self._blueprint.override(index, override, is_open=self.is_alive)
         return self
 
     def add_to_tanjun(
@@ -426,9 +361,9 @@ class ResourceClient(abc.Resource):
     def __repr__(self) -> str:
         databases = ", ".join(str(int(index)) for index in sorted(self.all_indexes()))
         parts = [
-            f"{type(self).__name__} at {connections.hide_password(self._given_address)}",
+            f"{type(self).__name__} at {connections.hide_password(self._blueprint.address)}",
             f"database{'s' if ',' in databases else ''} {databases}",
-            f"namespace {self._keys.prefix[:-1]}",
+            f"namespace {self._blueprint.keys.prefix[:-1]}",
             "open" if self.is_alive else "closed",
         ]
         return f"<{', '.join(parts)}>"
@@ -472,96 +407,24 @@ class ResourceClient(abc.Resource):
         return self._life_cycle.engine()
 
     async def _begin(self, needs_server: bool, /) -> Engine:
-        async with contextlib.AsyncExitStack() as undo:
-            server = None
-            if self._given_address.startswith("embedded://"):
-                from sake import embedded
-
-                server = embedded.EmbeddedServer()
-                undo.push_async_callback(server.close)
-                await server.start()
-
-            engine = self._make_engine(server)
-            undo.push_async_callback(engine.connections.close)
-            try:
-                await engine.check(writes=self._event_manager is not None)
-            except errors.BackendError as exc:
-                if needs_server:
-                    raise
-                _LOGGER.error("The cache starts without its server, and writes once it is there: %s", exc)
-            undo.pop_all()
-
+        engine = await self._blueprint.build(
+            self._stored_kinds(),
+            writes=self._event_manager is not None,
+            needs_server=needs_server,
+            on_given_up=self._given_up,
+            on_forgotten=self._forgotten,
+        )
         engine.writer.start()
         if self._event_manager is not None:
             self._feed.start(self._event_manager, engine)
-        elif isinstance(self._app, hikari.EventManagerAware):
-            engine.spawn("sake advice", self._tell_if_unfed(engine))
+        elif isinstance(self.app, hikari.EventManagerAware):
+            engine.spawn("sake advice", tell_if_unfed(type(self).__name__, self.app, engine))
 
         return engine
 
     def _end(self) -> None:
         if self._event_manager is not None:
             self._feed.stop(self._event_manager)
-
-    def _make_engine(self, server: embedded.EmbeddedServer | None, /) -> Engine:
-        kinds = self._stored_kinds()
-        epochs = Epochs(self._keys)
-        self._lifetimes.update({kind: self._lifetime_of(kind) for kind in kinds if kind.lifetime is not None})
-        return Engine(
-            connections=connections.Connections(
-                self._given_address if server is None else server.url,
-                password=self._password,
-                limit=self._max_connections,
-                options=self._connection_options,
-                meta=Meta(self._keys, self._codec),
-                epochs=epochs,
-                revive=None if server is None else server.ensure_running,
-            ),
-            setup=Setup(
-                backlog_limit=self._backlog_limit,
-                codec=self._codec,
-                keys=self._keys,
-                layout={kind: self._database_of(kind.index) for kind in kinds},
-                lifetimes=self._lifetimes,
-                packer=Packer(self._keys, self._codec.dumps),
-                read_timeout=self._read_timeout,
-                reference=self._database_of(ResourceIndex.REFERENCE),
-                statistics=self._statistics,
-            ),
-            factory=self._app.entity_factory,
-            server=server,
-            epochs=epochs,
-            on_given_up=self._given_up,
-            on_forgotten=self._forgotten,
-        )
-
-    def _database_of(self, index: ResourceIndex, /) -> int:
-        return int(self._index_overrides.get(index, index if self._database is None else self._database))
-
-    def _lifetime_of(self, kind: AnyKind, /) -> int:
-        own = self._config.get(f"expire_{kind.name}")
-        if own is None:
-            own = kind.lifetime if isinstance(self._default_expire, hikari.UndefinedType) else self._default_expire
-
-        return own or 0
-
-    def _set_lifetime(self, kind: AnyKind, expire: abc.ExpireT, /) -> None:
-        name = f"expire_{kind.name}"
-        if expire is None:
-            self._config.pop(name, None)
-        else:
-            self._config[name] = to_milliseconds(expire, "expire") or 0
-
-        self._lifetimes[kind] = self._lifetime_of(kind)
-
-    async def _tell_if_unfed(self, engine: Engine, /) -> None:
-        await asyncio.sleep(_UNFED_SECONDS)
-        if getattr(self._app, "is_alive", False) and engine.writer.is_idle and not self._statistics.batches:
-            _LOGGER.warning(
-                "%s is open beside a running bot, but has no event_manager and nothing was stored in it. To fill it"
-                " here, make it with event_manager=bot.event_manager; if another process does, give it app=bot.rest",
-                type(self).__name__,
-            )
 
     async def _on_starting(self, _: hikari.StartingEvent, /) -> None:
         await self._life_cycle.open(needs_server=False)
@@ -570,8 +433,9 @@ class ResourceClient(abc.Resource):
         await self.close()
 
     def _lay_users(self, draft: Draft, users: collections.Iterable[people.User | None], /) -> None:
-        if kinds.USERS in self._engine().setup.layout:
-            people.lay(draft, users, self._lifetimes[kinds.USERS])
+        setup = self._engine().setup
+        if kinds.USERS in setup.layout:
+            people.lay(draft, users, setup.lifetimes[kinds.USERS])
 
     def _put_users(self, draft: Draft, users: collections.Iterable[people.User | None], /) -> None:
         if kinds.USERS in self._engine().setup.layout:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Feed"]
+__all__ = ["Feed", "tell_if_unfed"]
 
 import asyncio
 import logging
@@ -29,6 +29,9 @@ _READY: typing.Final = "READY"
 
 _NAMED: typing.Final = 3
 """How many of the parts that were left out an error names."""
+
+_UNFED_SECONDS: typing.Final = 30.0
+"""So long after its opening, a cache that a bot could fill and nothing does is told of."""
 
 
 class Feed:
@@ -181,3 +184,14 @@ def _name(event: hikari.ShardPayloadEvent, /) -> str:
     guild = event.payload.get("guild_id") or (event.payload.get("id") if event.name.startswith("GUILD_") else None)
     # Where a guild's id should be, there may be something that has no text: a number too long, lists too deep.
     return f"{event.name} of guild {guild[:64]!r}" if guild and isinstance(guild, str) else event.name
+
+
+async def tell_if_unfed(name: str, app: object, engine: Engine, /) -> None:
+    """Tell of a cache without an event manager whose bot runs, when nothing has been stored in it for a while."""
+    await asyncio.sleep(_UNFED_SECONDS)
+    if getattr(app, "is_alive", False) and engine.writer.is_idle and not engine.setup.statistics.batches:
+        _LOGGER.warning(
+            "%s is open beside a running bot, but has no event_manager and nothing was stored in it. To fill it"
+            " here, make it with event_manager=bot.event_manager; if another process does, give it app=bot.rest",
+            name,
+        )

@@ -19,6 +19,7 @@ from .._model.delta import NEVER
 from .._model.delta import Delta
 from .._model.epochs import Epochs
 from .._model.facts import Facts
+from .._model.giving_up import give_up
 from .._model.kinds import SESSIONS
 from .._model.kinds import Kind
 from .._model.sessions import shard_of
@@ -339,7 +340,7 @@ class Backlog:
             return
 
         # The other half is for what comes while this cannot be touched.
-        given_up, guilds = delta.give_up(limit // 2, self._kinds)
+        given_up, guilds = give_up(delta, limit // 2, self._kinds)
         self._statistics.dropped += given_up
         self._on_given_up(guilds)
         if not self._has_given_up:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["NEVER", "Delta", "Departure"]
+__all__ = ["FACT_COST", "NEVER", "Delta", "Departure"]
 
 import dataclasses
 import math
@@ -18,20 +18,16 @@ from .changes import Entry
 from .changes import Lookup
 from .changes import Patch
 from .changes import size_of
-from .kinds import LISTS
-from .kinds import MEMBERS
-from .kinds import STALE_GUILDS
 from .kinds import Kind
 from .kinds import Shape
 from .wire import data_of
-from .wire import mark
 
 AnyKind = Kind[typing.Any]
 
 NEVER: typing.Final = math.inf
 """When the first change of a delta came that has none."""
 
-_FACT_COST: typing.Final = 150
+FACT_COST: typing.Final = 150
 """About what Python spends on a fact."""
 
 _MEASURE_BYTES: typing.Final = 1_048_576
@@ -382,7 +378,7 @@ class Delta:
             return
 
         self.facts[entity] = guild
-        self.size += _FACT_COST
+        self.size += FACT_COST
         if self.useless:
             self.useless.pop(entity, None)
 
@@ -399,7 +395,7 @@ class Delta:
             entity for kind, scopes in self.kinds.items() for place in scopes.values() for entity in place.ids(kind)
         }
         self.facts = {entity: guild for entity, guild in self.facts.items() if entity in alive}
-        self.size = _FACT_COST * (len(self.facts) + len(self.useless)) + ENTRY_COST * len(self.left)
+        self.size = FACT_COST * (len(self.facts) + len(self.useless)) + ENTRY_COST * len(self.left)
         self.size += ENTRY_COST * (len(self.departures) + len(self.listed))
         for scopes in self.kinds.values():
             for changes in scopes.values():
@@ -414,74 +410,3 @@ class Delta:
             if not kind.is_own
             for changes in scopes.values()
         )
-
-    def give_up(self, size: int, kinds: collections.Container[AnyKind], /) -> tuple[int, set[str]]:
-        """Give up the oldest changes, until at most `size` bytes are left; return how many, and of which guilds.
-
-        What is set in a guild is given up whole, lists with all that they replace, so that the older ones stay. Such a
-        guild is marked as stale, where `kinds` know of that, and its member list is not called complete any more.
-        Deletions are given up last, since they take little and leave something wrong behind.
-        """
-        self.measure()
-        if self.size > size:
-            # They do no harm.
-            self.size -= _FACT_COST * len(self.useless)
-            self.useless.clear()
-        given_up, guilds, without_members = 0, set[str](), set[str]()
-        for guild in list(dict.fromkeys(guild for scopes in self.kinds.values() for guild in scopes if guild)):
-            for kind in [kind for kind in self.kinds if not kind.is_mark] if self.size > size else ():
-                if count := self._give_up_scope(kind, guild):
-                    given_up += count
-                    guilds.add(guild)
-                    without_members |= {guild} if kind is MEMBERS else set()
-
-        for is_deletion in (False, True):
-            for kind, guild, entity in self._entries(is_deletion=is_deletion):
-                if self.size <= size:
-                    break
-                self._give_up_entry(kind, guild, entity)
-                given_up += 1
-                guilds |= {guild} if guild else set()
-
-        for guild in guilds if STALE_GUILDS in kinds else ():
-            self.put(STALE_GUILDS, guild, guild, mark(guild), None, None)
-        for kind in LISTS:
-            # Whether members are all there is not told by what else was given up.
-            for guild in without_members if kind is MEMBERS else guilds:
-                if LISTS[kind] in kinds:
-                    self.drop(LISTS[kind], guild, guild)
-        return given_up, guilds
-
-    def _give_up_scope(self, kind: AnyKind, guild: str, /) -> int:
-        changes = self.kinds[kind].get(guild)
-        given_up = [] if changes is None else [entity for entity, entry in changes.entries.items() if entry is not None]
-        for entity in given_up:
-            self._give_up_entry(kind, guild, entity)
-        if changes is not None and given_up and changes.cleared:
-            # The list that was to take its place is gone: the older one stays.
-            changes.cleared = False
-            if not changes.entries:
-                del self.kinds[kind][guild]
-
-        return len(given_up)
-
-    def _entries(self, *, is_deletion: bool) -> list[tuple[AnyKind, str, str]]:
-        return [
-            (kind, guild, entity)
-            for kind, scopes in self.kinds.items()
-            if not kind.is_mark
-            for guild, changes in scopes.items()
-            for entity, entry in changes.entries.items()
-            if (entry is None) == is_deletion and (is_deletion or not guild)
-        ]
-
-    def _give_up_entry(self, kind: AnyKind, guild: str, entity: str, /) -> None:
-        changes = self.kinds[kind][guild]
-        entry = changes.forget(entity)
-        self.size -= ENTRY_COST + size_of(entry)
-        if kind.owned and self.facts.pop(entity, None) is not None:
-            self.size -= _FACT_COST
-        if isinstance(entry, Patch) and not guild:
-            # What is stored is not true any more: rather nothing than that.
-            changes.drop(entity)
-            self.size += ENTRY_COST
