@@ -14,7 +14,7 @@ _OWN: typing.Final = re.compile(
     r"|(?P<bucket>guild-of):\d{1,5}"
     r"|\{\d{1,5}\}:(?P<in_slot>epoch):[0-9a-f]{8}"
     r"|(?P<single>(?!(?:guild-of|guilds|meta):)[a-z_-]+):(?P<entity>[A-Za-z0-9_-]{1,64})"
-    r"|(?P<only>guilds|meta)"
+    r"|(?P<only>guilds|meta|writers)"
     r")"
 )
 
@@ -64,7 +64,7 @@ def use_of(key: str | bytes, /) -> str:
 
 def is_of_sake_itself(key: str | bytes, /) -> bool:
     """Return whether a key says nothing of what Discord has, but how and by whom things are stored."""
-    return use_of(key) in {"epoch", "meta", "session"}
+    return use_of(key) in {"epoch", "meta", "session", "writers"}
 
 
 def outlasts(key: str | bytes, /) -> bool:

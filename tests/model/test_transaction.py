@@ -299,9 +299,7 @@ class Line:
         ((stored,),) = self.places.send([_wire.parcel(self.keys, "SMEMBERS", self.keys.guilds())])
         for guild in (name.decode() for name in stored):
             if any(departure.covers(guild) for departure in delta.departures):
-                delta.leave(guild)
-                for kind in deltas.IN_GUILDS:
-                    delta.changes(kind, guild).depart()
+                delta.vacate(guild, deltas.IN_GUILDS)
         delta.departures.clear()
 
     def _carry_out(self, plan: _plan.Plan) -> list[str]:

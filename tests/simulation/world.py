@@ -29,8 +29,9 @@ from simulation import odd as odd_
 from simulation import sizes
 from simulation import stories
 
-_BACKLOG_FACTOR: typing.Final = 2.0
-"""How much more than `backlog_limit` may wait: the limit is about right, and what is on its way cannot be given up."""
+_BACKLOG_FACTOR: typing.Final = 2.6
+"""How much more than `backlog_limit` there may be: the limit is about right, neither what is on its way nor what is
+prepared can be given up, and a quarter of the limit is for what was written and is kept."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -271,8 +271,9 @@ class Backlog:
             delta.departures = [each for each in delta.departures if each.shard not in shards]
             if not has_others:
                 delta.listed.clear()
-        # What was prepared is not to be sent.
+        # What was prepared is not to be sent, and what comes next is the first in its delta.
         self._writing, self._following = [*self._writing], [*self._following]
+        self._delta, self._held = self._delta or Delta(), self._held or Delta()
 
     def _take(self) -> list[Delta]:
         """Take as much of what is closed as is written in one go: small deltas become one, a large one goes alone."""

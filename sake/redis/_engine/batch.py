@@ -339,9 +339,7 @@ def _depart(
 ) -> collections.Iterator[None]:
     for number, guild in enumerate(filter(None, map(ids.stored_snowflake, stored))):
         if any(departure.covers(guild) for departure in delta.departures):
-            delta.leave(guild)
-            for kind in kinds:
-                delta.changes(kind, guild).depart()
+            delta.vacate(guild, kinds)
         if number % _STEPS == 0:
             yield
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ENTRY_COST", "UNKNOWN", "UNTOUCHED", "Changes", "Entry", "Lookup", "Patch", "size_of"]
+__all__ = ["ENTRY_COST", "SCOPE_COST", "UNKNOWN", "UNTOUCHED", "Changes", "Entry", "Lookup", "Patch", "size_of"]
 
 import enum
 import typing
@@ -14,6 +14,9 @@ from .wire import data_of
 
 ENTRY_COST: typing.Final = 200
 """About what Python spends on an entry besides its bytes: its id, its slots in two dictionaries."""
+
+SCOPE_COST: typing.Final = 700
+"""About what Python spends on what changes of a kind in a guild besides the entries: its dictionaries."""
 
 _FEW: typing.Final = 250
 """Milliseconds by which a lifetime may count from too early where many changes become one."""

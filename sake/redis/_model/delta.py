@@ -11,6 +11,7 @@ import typing
 from collections import abc as collections
 
 from .changes import ENTRY_COST
+from .changes import SCOPE_COST
 from .changes import UNKNOWN
 from .changes import UNTOUCHED
 from .changes import Changes
@@ -103,7 +104,7 @@ class Delta:
         try:
             return self.kinds[kind][guild]
         except KeyError:
-            self.size += ENTRY_COST
+            self.size += SCOPE_COST
             changes = self.kinds.setdefault(kind, {})[guild] = Changes()
             return changes
 
@@ -189,6 +190,13 @@ class Delta:
         self.left.add(guild)
         self.listed.discard(guild)
         self.size += ENTRY_COST
+
+    def vacate(self, guild: str, kinds: collections.Iterable[AnyKind], /) -> None:
+        """Let everything go that was stored of a guild before: the bot left it, though it may have joined it again."""
+        if guild not in self.listed:
+            self.leave(guild)
+        for kind in kinds:
+            self.changes(kind, guild).depart()
 
     def enlist(self, guilds: collections.Set[str], /) -> None:
         """Take note of guilds that the bot is in, whether anything is set of them or not."""
@@ -399,7 +407,8 @@ class Delta:
         self.size += ENTRY_COST * (len(self.departures) + len(self.listed))
         for scopes in self.kinds.values():
             for changes in scopes.values():
-                self.size += ENTRY_COST * (1 + len(changes.entries) + len(changes.cleared_channels)) + changes.size()
+                self.size += ENTRY_COST * (len(changes.entries) + len(changes.cleared_channels)) + changes.size()
+                self.size += SCOPE_COST
         self._measured = self.size
 
     def count(self) -> int:
