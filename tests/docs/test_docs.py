@@ -171,6 +171,7 @@ def _make_storage_table() -> str:
     lines += [
         f"| guilds | `SET {keys.guilds()}` | none | {reference} | until an event removes it |",
         f"| guild-of | `HASH {keys.NAMESPACE}:guild-of:<bucket>` | none | {reference} | until an event removes it |",
+        f"| writers | `HASH {keys.NAMESPACE}:writers` | none | {reference} | for ever |",
         f"| meta | `STRING {keys.meta()}` | none | each | for ever |",
         f"| epoch | `STRING {keys.NAMESPACE}:epoch:<writer>` | none | each | 7 days |",
     ]

@@ -223,7 +223,7 @@ def test_a_list_that_is_given_up_leaves_the_older_one_and_is_not_called_complete
 def test_an_edit_that_is_given_up_takes_the_message_with_it() -> None:
     delta = deltas.new()
     delta.patch(_kinds.MESSAGES, "", "5", {"content": "x" * 1_000})
-    _giving_up.give_up(delta.delta, 500, ())
+    _giving_up.give_up(delta.delta, 1_000, ())
     assert delta.find(_kinds.MESSAGES, "", "5") is None
 
 
@@ -234,7 +234,7 @@ def test_deletions_are_given_up_last() -> None:
         delta.put(_kinds.USERS, "", str(number), {"username": "x" * 500})
 
     delta.measure()
-    _giving_up.give_up(delta.delta, 10 * 250, ())
+    _giving_up.give_up(delta.delta, 2 * 700 + 10 * 250, ())
     assert not delta.changes(_kinds.USERS, "").entries
     assert len(delta.changes(_kinds.MESSAGES, "").entries) == 10
     _giving_up.give_up(delta.delta, 0, ())

@@ -125,9 +125,11 @@ class Scene:
         self.guilds = [int(guild) for guild in world.guilds]
         self.world = world
         self._server = server
+        self._sessions = 0
 
     def connect(self) -> None:
-        self.feed("READY", self.world.ready())
+        self._sessions += 1
+        self.feed("READY", self.world.ready(session_id=f"session {self._sessions}"))
 
     def arrive(self, *guilds: int) -> None:
         for guild in guilds or self.guilds:
