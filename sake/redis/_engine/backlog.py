@@ -169,12 +169,8 @@ class Backlog:
         if not self._held:
             return
 
-        free = self._held.take(
-            lambda kind, guild, entity: not self._batches.is_away(kind, guild, entity),
-            departures=not self._batches.is_list_away,
-        )
-        if not self._held:
-            self._held = Delta()
+        free, self._held = self._held, self._held.take(self._batches.is_away, departures=self._batches.is_list_away)
+        free.parts = 0
         if free:
             self._closed.extendleft(reversed([free, *self._following]))
             self._following = []
@@ -209,7 +205,10 @@ class Backlog:
         for delta in map(Delta.whole, written):
             self._kept.append((first, self._batches.number, now, delta))
             self._kept_bytes += delta.size
-        while self._kept and (self._kept_bytes > self._limit // _KEPT_PART or now - self._kept[0][2] > _KEPT_SECONDS):
+        # What a place has forgotten that is away is heard of when it is back.
+        is_needed = self._batches.has_away or self._epochs.oldest_lost is not None
+        oldest = 0.0 if is_needed else now - _KEPT_SECONDS
+        while self._kept and (self._kept_bytes > self._limit // _KEPT_PART or self._kept[0][2] < oldest):
             *_, delta = self._kept.popleft()
             self._kept_bytes -= delta.size
         self._epochs.prune(self._kept[0][0] if self._kept else self._batches.number + 1)
