@@ -66,6 +66,7 @@ _EVERYWHERE: typing.Final = {
     "test_outages",
     "test_read_your_events",
     "test_reading",
+    "test_sessions",
 }
 
 _START_SECONDS: typing.Final = 10.0
