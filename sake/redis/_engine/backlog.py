@@ -97,6 +97,8 @@ class Backlog:
         self._on_forgotten = on_forgotten
         self._on_given_up = on_given_up
         self._statistics = setup.statistics
+        self._turn = 0
+        """When it was looked last what of that is not away any more."""
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         """Who waits until so many deltas are written."""
         self._writing: list[Delta] = []
@@ -166,9 +168,10 @@ class Backlog:
 
     def _let_go(self) -> None:
         """Put what was held back for places that are back before everything that came after it."""
-        if not self._held:
+        if not self._held or self._turn == self._batches.turns:
             return
 
+        self._turn = self._batches.turns
         free, self._held = self._held, self._held.take(self._batches.is_away, departures=self._batches.is_list_away)
         free.parts = 0
         if free:
