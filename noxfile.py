@@ -90,6 +90,13 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def failovers(session: nox.Session) -> None:
+    """Kill primaries in mid-stream, ten times in a row on each server, and see that nothing is lost."""
+    _install(session, "tests", extras=_extras(session))
+    _test(session, "tests/engine/test_failovers.py", "-s", SAKE_FAILOVERS="10")
+
+
+@nox.session
 def simulate(session: nox.Session) -> None:
     """Tell stories that nobody thought of: `-- --seeds 10000`, or `-- --seed 4711 --trace`."""
     _install(session, "tests", extras=_extras(session))

@@ -67,6 +67,7 @@ _EVERYWHERE: typing.Final = {
     "test_read_your_events",
     "test_reading",
     "test_rolling",
+    "test_sessions",
 }
 
 _START_SECONDS: typing.Final = 10.0

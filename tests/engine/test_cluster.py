@@ -255,6 +255,29 @@ async def test_a_bot_reads_its_events_while_a_node_is_away(town: Town) -> None:
     await town.complete()
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("away", ["guild", "invite"])
+async def test_an_invite_of_which_one_of_two_places_is_away_waits_and_the_rest_goes_on(town: Town, away: str) -> None:
+    _, own, others = _first(town)
+    primary_of = town.cluster.primaries_by_key()
+    in_guild = keys.in_guild("invite", own[0])
+    codes = (f"code{number}" for number in itertools.count())
+    code = next(code for code in codes if primary_of(keys.single("invite", code)) is not primary_of(in_guild))
+    await town.settled()
+    with _without(town, in_guild if away == "guild" else keys.single("invite", code)):
+        invite = testing.Payloads(seed=3).invite(code=code, guild_id=str(own[0]), channel_id="5")
+        town.feed("INVITE_CREATE", invite)
+        town.rename(own[0], town.roles(own[0])[0])
+        await own_server.eventually(lambda: town.cache.statistics.is_away)
+        async with town.busy(others[:1] if away == "guild" else own[:1]) as lags:
+            await _more(lags)
+    await town.complete()
+    # As with roles: a node that comes back may be replaced only then, and what it had is written once more.
+    async with asyncio.timeout(20):
+        while not await town.other.get_invites([code]):
+            await town.caught_up()
+
+
 def _guilds_without(town: Town, node: own_cluster.Node) -> list[int]:
     """Return guilds of which a node has nothing, so that nothing but their being listed waits for it."""
     primary_of = town.cluster.primaries_by_key()

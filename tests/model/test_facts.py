@@ -196,7 +196,7 @@ async def test_no_id_is_ever_said_to_belong_to_another_guild_while_guilds_come_a
 
 
 @marks.needs_statistics
-async def test_facts_take_no_more_than_thirty_bytes_each(raw: redis.asyncio.Redis) -> None:
+async def test_facts_take_no_more_than_thirty_bytes_each(raw: redis.asyncio.Redis, server: servers.Server) -> None:
     """A million facts are in 65,536 tables; what is measured here is a part of those, as full as that."""
     count = int(os.environ.get("SAKE_FACTS", "100_000"))
     tables = count * 65_536 // 1_000_000
@@ -222,6 +222,7 @@ async def test_facts_take_no_more_than_thirty_bytes_each(raw: redis.asyncio.Redi
     assert await raw.dbsize() == tables
     assert await raw.hlen(keys.guild_of(entities[0])) in {count // tables, count // tables + 1}
     each = ((await raw.info("memory"))["used_memory"] - before) / count
+    print(f"{server.name}: {count:,} facts take {each:.1f} B each")  # noqa: T201
     assert each <= 30, "bytes"
 
 

@@ -105,6 +105,8 @@ class Backlog:
         self.on_forgotten: typing.Final = on_forgotten
         self._on_given_up = on_given_up
         self._statistics = setup.statistics
+        self._turn = 0
+        """When it was looked last what of that is not away any more."""
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         """Who waits until so many deltas are written."""
         self._writing: list[Delta] = []
@@ -174,15 +176,12 @@ class Backlog:
 
     def _let_go(self) -> None:
         """Put what was held back for places that are back before everything that came after it."""
-        if not self._held:
+        if not self._held or self._turn == self._batches.turns:
             return
 
-        free = self._held.take(
-            lambda kind, guild, entity: not self._batches.is_away(kind, guild, entity),
-            departures=not self._batches.is_list_away,
-        )
-        if not self._held:
-            self._held = Delta()
+        self._turn = self._batches.turns
+        free, self._held = self._held, self._held.take(self._batches.is_away, departures=self._batches.is_list_away)
+        free.parts = 0
         if free:
             self._closed.extendleft(reversed([free, *self._following]))
             self._following = []
@@ -217,7 +216,10 @@ class Backlog:
         for delta in map(Delta.whole, written):
             self._kept.append((first, self._batches.number, now, delta))
             self._kept_bytes += delta.size
-        while self._kept and (self._kept_bytes > self._limit // _KEPT_PART or now - self._kept[0][2] > _KEPT_SECONDS):
+        # What a place has forgotten that is away is heard of when it is back.
+        is_needed = self._batches.has_away or self._epochs.oldest_lost is not None
+        oldest = 0.0 if is_needed else now - _KEPT_SECONDS
+        while self._kept and (self._kept_bytes > self._limit // _KEPT_PART or self._kept[0][2] < oldest):
             *_, delta = self._kept.popleft()
             self._kept_bytes -= delta.size
         self._epochs.prune(self._kept[0][0] if self._kept else self._batches.number + 1)

@@ -206,6 +206,11 @@ class BatchWriter:
         return self._connections.has_away
 
     @property
+    def turns(self) -> int:
+        """Is another number after what was away may not be any more."""
+        return self._connections.turns
+
+    @property
     def is_list_away(self) -> bool:
         """Whether it cannot be known which guilds there are."""
         return self.has_away and self._is_away(self._setup.keys.slot_of(self._setup.keys.guilds()))

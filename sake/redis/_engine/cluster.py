@@ -79,6 +79,7 @@ class Cluster:
         "_topology",
         "limit",
         "name",
+        "turns",
     )
 
     def __init__(
@@ -105,6 +106,8 @@ class Cluster:
         self._topology = topology
         self.limit: typing.Final = limit
         self.name: typing.Final = name
+        self.turns = 0
+        """Is another number after what was away may not be any more."""
 
     def is_away(self, slot: int, /) -> bool:
         """Return whether nothing can be sent to the node that has a slot."""
@@ -275,12 +278,19 @@ class Cluster:
             with contextlib.suppress(errors.BackendError):
                 await self._refresh(name)
                 if name not in self._primaries():
+                    await self._meet()
                     break
                 await self._node(name).serve(_TOPOLOGY_SECONDS)
                 break
 
         del self._away[name]
+        self.turns += 1
         _LOGGER.warning("What a node of the cluster had that was away can be reached again: %s", name)
+
+    async def _meet(self) -> None:
+        """Hear from those that have the slots now what they have: it may be less than was written."""
+        for name in self._primaries() - self._away.keys():
+            await self._node(name).serve(_TOPOLOGY_SECONDS)
 
     async def _look_for(self, lost: collections.Set[str], /) -> None:
         """Hear where things are now, unless that takes long while nodes are lost: others may have what they had."""
@@ -306,6 +316,7 @@ class Cluster:
             raise self._explain(exc) from exc
 
         self._is_known = True
+        self.turns += 1
         for name in self._nodes.keys() - self._primaries() - self._away.keys():
             await self._nodes.pop(name).close()
         for name in self._nodes:

@@ -300,6 +300,11 @@ class Connections:
         """Whether a part of the server cannot be reached, and only a part."""
         return any(database.has_away for database in self._databases.values())
 
+    @property
+    def turns(self) -> int:
+        """Is another number after what was away may not be any more."""
+        return sum(database.turns for database in self._databases.values())
+
     def is_away(self, slot: int, /) -> bool:
         """Return whether that is so of the part that a slot belongs to."""
         return any(database.is_away(slot) for database in self._databases.values())

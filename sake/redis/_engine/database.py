@@ -228,6 +228,7 @@ class Database:
         return False
 
     has_away: typing.Final = False
+    turns: typing.Final = 0
 
     async def has_msetex(self) -> bool:
         """Return whether many keys can be set with one lifetime: Redis 8.4 and Valkey 9.1 can, if the user may.

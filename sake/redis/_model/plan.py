@@ -242,6 +242,11 @@ class Plan:
         """Return what changes come to, now that all is known of what they depend on."""
         kind, guild, changes = place
         patched = self._patched.get((kind, guild))
+        table = self._tables.get((kind, guild))
+        for entity in () if table is None else _taken(changes, table):
+            # It is elsewhere: if that fails or is forgotten, the table does not tell of it any more.
+            if entity not in changes.entries:
+                changes.drop(entity)
         puts = typing.cast("dict[str, bytes]", dict(changes.entries) if changes.unpacked else changes.entries)
         is_left = guild in share.delta.left
         scope = Scope(kind, guild, changes, self._setup.lifetimes.get(kind, 0), {}, [], puts, {}, is_left)
@@ -253,8 +258,7 @@ class Plan:
             elif not changes.cleared or kind.shape is Shape.SINGLE:
                 scope.drops.append(entity)
 
-        if (table := self._tables.get((kind, guild))) is not None:
-            scope.drops += [entity for entity in _taken(changes, table) if entity not in changes.entries]
+        if table is not None:
             _place(scope, table)
         if kind.lifetime is not None:
             scope.date(share.elapsed)
