@@ -128,6 +128,22 @@ async def test_a_server_that_was_started_again_empty_gets_the_last_seconds_and_n
         assert await reader.is_guild_current(GUILD)
 
 
+async def test_a_server_that_was_emptied_under_its_connections_is_noticed_though_nothing_else_happens(
+    own: own_server.OwnServer, bot: hikari.GatewayBot, feed: gateway.Feed
+) -> None:
+    async with (
+        sake.RedisCache(own.url, bot, bot.event_manager, database=0) as cache,
+        sake.RedisCache(own.url, bot.rest, database=0) as reader,
+    ):
+        feed("GUILD_CREATE", _WHOLE)
+        await cache.flush()
+        with own.client() as client:
+            client.flushall()
+        await own_server.eventually(lambda: cache.statistics.rewinds)
+        await own_server.eventually(lambda: not cache.statistics.backlog)
+        assert (await reader.get_guild(GUILD)).id == GUILD
+
+
 async def test_a_server_that_only_lost_its_connections_has_forgotten_nothing(
     own: own_server.OwnServer, bot: hikari.GatewayBot, feed: gateway.Feed
 ) -> None:

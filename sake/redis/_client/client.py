@@ -415,6 +415,7 @@ class ResourceClient(abc.Resource):
             on_forgotten=self._forgotten,
         )
         engine.writer.start()
+        engine.spawn("sake watch", engine.connections.watch())
         if self._event_manager is not None:
             self._feed.start(self._event_manager, engine)
         elif isinstance(self.app, hikari.EventManagerAware):

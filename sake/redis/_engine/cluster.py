@@ -287,6 +287,17 @@ class Cluster:
         self.turns += 1
         _LOGGER.warning("What a node of the cluster had that was away can be reached again: %s", name)
 
+    async def watch(self, within: float, /) -> bool:
+        """Find out whether the nodes still have what they said they have; as a database does."""
+        nodes = [self._nodes[name] for name in self._nodes.keys() - self._away.keys()]
+        if all(await asyncio.gather(*(_tells(node, within) for node in nodes))):
+            return True
+
+        # Another node may have taken the place of one that nothing was sent to.
+        await self._refresh()
+        await self._meet()
+        return False
+
     async def _meet(self) -> None:
         """Hear from those that have the slots now what they have: it may be less than was written."""
         for name in self._primaries() - self._away.keys():
@@ -328,6 +339,13 @@ class Cluster:
         if "Cluster mode is not enabled" in text:
             what = f"{self.name} is no Redis Cluster: take '+cluster' out of the address"
         return errors.BackendError(what, exception=exc)
+
+
+async def _tells(node: Database, within: float, /) -> bool:
+    try:
+        return await node.watch(within)
+    except errors.BackendError:
+        return False
 
 
 def _refusals(answers: _Answers, /) -> list[ReplyError]:

@@ -60,6 +60,9 @@ _NODE_TIMEOUT: typing.Final = 1.0
 _MEET_SECONDS: typing.Final = 5.0
 """Seconds to wait for a primary that has taken the place of another."""
 
+_WATCH_SECONDS: typing.Final = 2.0
+"""How often the server is asked whether it still has what it said it has: what was written is kept a little longer."""
+
 _PING: typing.Final = Parcel(0, wire.pack("PING"))
 
 _TOPOLOGY_TIMEOUT: typing.Final = 1.0
@@ -322,6 +325,15 @@ class Connections:
         failures = [result for result in results if result is not None]
         for failure in sorted(failures, key=lambda failure: rights.CLUSTER not in str(failure)):
             raise failure
+
+    async def watch(self) -> None:
+        """Find out again and again whether the server still has what it said it has."""
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            for database in [*self._databases.values()]:
+                # That the server is away is heard of by who needs it.
+                with contextlib.suppress(errors.BackendError, errors.ClosedClient):
+                    await database.watch(_WATCH_SECONDS)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -154,6 +154,22 @@ class Database:
         (answer,) = await self.exchange(_PING if self._epoch is None else self._epoch.greeting, 1, within=within)
         self.check_answers([[answer]])
 
+    async def watch(self, within: float, /) -> bool:
+        """Find out whether the server still has what it said it has, if it said so; return whether it can tell.
+
+        Raises
+        ------
+        sake.errors.BackendError
+            If it does not answer for what it has.
+        """
+        if self._epoch is None or not (acknowledged := self._epoch.acknowledged):
+            return True
+
+        (stored,) = await self.exchange(self._epoch.greeting, 1, within=within)
+        self.check_answers([[stored]])
+        self._epoch.hear(stored, acknowledged)
+        return not isinstance(stored, ReplyError)
+
     def check_answers(self, answers: collections.Iterable[list[typing.Any]], /) -> None:
         """See whether the server answers for what it has.
 
