@@ -30,7 +30,7 @@ import sake.redis
 from sake import testing
 from sake.redis._client import client as _client
 
-LAG: typing.Final = 1.5
+LAG: typing.Final = 3.0
 """Seconds within which others see what is not on a node that is away."""
 
 NODES: typing.Final = "one.example:7000,two.example,[::1]:7002"

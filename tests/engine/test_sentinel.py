@@ -421,6 +421,8 @@ async def test_a_cache_that_is_opened_again_after_a_failover_goes_on(
     before = watched.primary
     async with cache:
         feed("GUILD_MEMBER_ADD", samples.member(1, "one"))
+    # What the replicas do not have is lost with it, where nobody is left to write it again.
+    before.client().wait(2, 10_000)
     before.kill()
     with pytest.raises(sake.BackendError):
         await cache.open()

@@ -81,6 +81,7 @@ class Scheme:
     @staticmethod
     def _entry_of(kind: str) -> str:
         singles = {"invite": _CODE, "me": "me", "application": "own", "authorization": "own", "session": _SHARD}
+        singles["writers"] = f"{_SHARD}(?::[0-9a-f]+)?"
         return singles.get(kind, _SNOWFLAKE)
 
     def _key_of(self, kind: str, key: str) -> str:

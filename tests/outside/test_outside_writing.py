@@ -24,6 +24,7 @@ from _support import keys
 from _support import own_server
 from _support import samples
 from _support import servers
+from _support import streams
 
 import sake
 import sake.redis
@@ -232,11 +233,11 @@ async def test_an_event_that_fails_half_way_leaves_nothing(
     }
 
 
-# Two processes
+# Two clients
 
 
 @pytest.mark.not_on("fakeredis", reason="it is in one process with the other client")
-async def test_two_processes_that_store_the_same_large_list_leave_it_whole(
+async def test_two_clients_that_store_the_same_large_list_leave_it_whole(
     server: servers.Server, payloads: testing.Payloads, make_cache: typing.Any
 ) -> None:
     guild = payloads.guild(members=[payloads.member() for _ in range(server.share(12_000))], member_count=None)
@@ -247,6 +248,8 @@ async def test_two_processes_that_store_the_same_large_list_leave_it_whole(
         bot = gateway.make_bot()
         caches.append(await make_cache(database=0, bot=bot))
         feeds.append(gateway.Feed(bot, gateway.Shard()))
+        # They are of one bot: otherwise the later one had the guild alone.
+        feeds[-1]("READY", streams.ready(payloads.own_user(), [guild["id"]]))
     for round_ in range(3):
         for feed in feeds:
             feed("GUILD_CREATE", {**guild, "name": f"round {round_}"})
