@@ -17,7 +17,8 @@ NO_TANJUN = (3, 14)
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-IN_PARALLEL = ("-n", "2", "--dist", "loadfile")
+IN_PARALLEL = ("-n", "3", "--dist", "loadfile")
+"""More than there are processors where there are two: tests of outages do little but wait."""
 LIGHTBULB = "hikari-lightbulb>=3"
 PREDECESSOR = ("hikari-sake==1.1.2", "orjson")
 SOURCES = ("benchmarks", "docs", "examples", "noxfile.py", "sake", "tests")

@@ -55,20 +55,23 @@ SHARES: typing.Final = {
 }
 """Server → the part of its full amount that a test does there which repeats the same thing hundreds of times."""
 
-_EVERYTHING: typing.Final = {"valkey", "redis7", "extra"}
-"""The servers that all modules run on. The others run those that are named next, unless all are asked for."""
-
-_EVERYWHERE: typing.Final = {
-    "test_contracts",
-    "test_lifetimes",
-    "test_oracle",
-    "test_order",
-    "test_outages",
-    "test_read_your_events",
-    "test_reading",
-    "test_rolling",
-    "test_sessions",
+_IN_PART: typing.Final = {
+    "cluster": {
+        "test_contracts",
+        "test_lifetimes",
+        "test_oracle",
+        "test_order",
+        "test_outages",
+        "test_read_your_events",
+        "test_reading",
+        "test_rolling",
+        "test_sessions",
+    },
+    "cluster7": {"test_contracts", "test_outages"},
+    "fakeredis": {"test_contracts", "test_lifetimes", "test_reading"},
+    "redis6": {"test_contracts", "test_lifetimes", "test_order", "test_outages"},
 }
+"""The modules that run on some servers, unless all are asked for. On those that are not named, all modules do."""
 
 _START_SECONDS: typing.Final = 10.0
 
@@ -150,7 +153,7 @@ def names_for(module: str, asked: str, /) -> list[str]:
     if asked != "usual":
         return [name for name in names() if name in asked.split(",")]
 
-    return [name for name in names() if name in _EVERYTHING or module in _EVERYWHERE]
+    return [name for name in names() if module in _IN_PART.get(name, {module})]
 
 
 @contextlib.contextmanager

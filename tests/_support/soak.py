@@ -23,12 +23,16 @@ import sake.redis
 from _support import gateway
 from _support import own_server
 from sake import testing
+from sake.redis._engine import backlog
 
 Payload = dict[str, typing.Any]
 Event = tuple[str, Payload]
 
 MESSAGE_LIFETIME: typing.Final = 0.5
 """Seconds: short, so that what expires is level within a round."""
+
+KEPT: typing.Final = 0.2
+"""Seconds for which what was written is kept, likewise."""
 
 _DATABASE: typing.Final = 0
 _AT_ONCE: typing.Final = 200
@@ -164,6 +168,7 @@ async def main(role: str, url: str, events: str = "0") -> None:
     """Do as told until standard input ends."""
     bot = gateway.make_bot()
     cache = sake.redis.RedisCache(url, bot, bot.event_manager if role == "bot" else None, database=_DATABASE)
+    backlog._KEPT_SECONDS = KEPT
     cache.with_message_expire(MESSAGE_LIFETIME).with_user_expire(MESSAGE_LIFETIME)
     async with cache:
         if role == "bot":

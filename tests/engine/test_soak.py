@@ -13,7 +13,6 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 import typing
 from collections import abc as collections
 
@@ -29,8 +28,6 @@ WARM_UP: typing.Final = ROUNDS // 4
 """Rounds before anything is compared: caches fill, the allocator settles."""
 
 _SECONDS: typing.Final = 30.0
-_SETTLING: typing.Final = 6.0
-"""So many seconds pass before anything is compared: what was written is kept for five."""
 
 MIB: typing.Final = 2**20
 
@@ -153,11 +150,6 @@ def test_a_bot_and_a_reader_that_go_on_and_on_hold_no_more_than_at_the_beginning
         _running("bot", own.url, str(EVENTS // ROUNDS)) as bot,
         _running("reader", own.url) as reader,
     ):
-        until = time.monotonic() + _SETTLING
-        while time.monotonic() < until:
-            bot.ask()
-            bot.answer()
-        bot.held.clear()
         for _ in range(ROUNDS):
             bot.ask()
             bot.answer()

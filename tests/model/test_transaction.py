@@ -455,6 +455,10 @@ class Laboratory:
         """Remove everything; the writer is told what a lost connection would tell it."""
         self.raw.flushdb()
         self.engine.facts.forget()
+        # It is not to be missed either.
+        for epoch in self.writer._epochs._epochs.values():
+            epoch._numbers.clear()
+            epoch._floor = 0
 
     def write(self, changes: collections.Iterable[deltas.Change], cuts: collections.Iterable[bool] = ()) -> None:
         """Write changes as one delta, or several where a cut says so; wait until the server has them."""

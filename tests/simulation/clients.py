@@ -49,6 +49,7 @@ class Client:
         self.name = name
         self.host = f"{name} {world.number_of_processes()}"
         self.context = loop_.on_host(self.host)
+        self._readies = 0
         self.is_fed = is_fed
         self.is_open = False
         self.is_busy = False
@@ -97,16 +98,24 @@ class Client:
         while self._inbox and self._inbox[0][0] <= now and self.is_open and not self.is_busy:
             _, telling = self._inbox.popleft()
             payload = events_.copy_of(telling.payload)
+            if telling.name == "READY" and self._world.is_rolling:
+                self._readies += 1
+                payload["session_id"] = f"{self.host} {self._readies}"
             self._feed(telling.name, payload, shard=telling.shard)
             self._world.told(self, telling, payload)
 
     def kill(self) -> None:
         """End the process, in the middle of whatever it does."""
+        self._tell_of_end()
         self._world.loop.kill(self.host)
         for link in self._world.network.links_of(self.host):
             link.vanish()
         self.is_open = self.is_busy = False
         self._killed.set_result(None)
+
+    def _tell_of_end(self) -> None:
+        if self.is_fed and self._world.is_rolling:
+            self._world.lost("a shard was left, and whoever had it before has not heard of it yet")
 
     @property
     def is_killed(self) -> bool:
@@ -133,6 +142,7 @@ class Client:
         """Close the cache; if that is cancelled, once more."""
         if not self.is_open or self.is_busy:
             return
+        self._tell_of_end()
         self.is_busy = True
         with contextlib.suppress(CallCancelled):
             await self.call("close", "close", lambda cache: cache.close(), cancel=cancel)

@@ -57,6 +57,8 @@ class Setup:
     fillers: int = 1
     lag: float = 0.0
     """Seconds by which the second filler is behind."""
+    is_rolling: bool = False
+    """Whether the second filler is another process, which connects later than the first one: not a client beside it."""
     has_hand: bool = False
     backlog_limit: int | None = None
     connections: int = 5
@@ -128,6 +130,8 @@ class _Author:
             overrides=overrides,
             fillers=chance.choice((1, 1, 2)),
             lag=chance.choice((0.0, 0.01, 0.3)),
+            # Drawn apart, so that the stories of all seeds stay what they are.
+            is_rolling=random.Random(f"rolling {self._seed}").random() < 0.5,
             has_hand=self._odds(0.4),
             backlog_limit=chance.choice((None, None, 60_000)),
             connections=chance.choice((1, 2, 5)),

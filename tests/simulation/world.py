@@ -114,6 +114,11 @@ class World:
         return typing.cast("float", self.stage.patience(is_slow=self.is_slow))
 
     @property
+    def is_rolling(self) -> bool:
+        """Whether there are two processes with the same shards, of which the later one has them."""
+        return self.story.setup.is_rolling and self.story.setup.fillers > 1
+
+    @property
     def may_miss_changes(self) -> bool:
         """Whether some were given up (a close had no time), or what was stored was lost or cleared by hand."""
         return self.expected.is_lossy or self._dropped() > 0
