@@ -165,7 +165,7 @@ def _key_of(cluster: own_cluster.OwnCluster, node: own_cluster.Node) -> str:
 async def test_what_was_written_is_kept_for_as_long_as_a_node_is_away_that_may_lack_it(
     cluster: own_cluster.OwnCluster, on_cluster: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_backlog, "_KEPT_SECONDS", 0.5)
+    monkeypatch.setattr(_backlog, "_KEPT_SECONDS", 1.5)
     key = keys.in_guild("role", failovers.GUILDS[0])
     primary, *replicas = cluster.shard_of(key)
     assert await on_cluster.lose(primary, replicas, functools.partial(_has_moved, cluster, key, primary)) > 0.5

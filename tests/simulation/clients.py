@@ -10,6 +10,7 @@ from collections import abc as collections
 from collections import deque
 
 import hikari
+from _support import adversary
 from _support import gateway
 
 import sake
@@ -101,6 +102,8 @@ class Client:
             if telling.name == "READY" and self._world.is_rolling:
                 self._readies += 1
                 payload["session_id"] = f"{self.host} {self._readies}"
+                if self._readies > len(adversary.SHARDS):
+                    self._world.lost("who is behind hears of messages after it has left the shard")
             self._feed(telling.name, payload, shard=telling.shard)
             self._world.told(self, telling, payload)
 

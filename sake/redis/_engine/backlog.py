@@ -256,17 +256,20 @@ class Backlog:
             waiting.insert(0, again)
         self._closed.extendleft(reversed(waiting))
 
-    def _forsake(self, shards: collections.Collection[str], /) -> None:
-        """Let nothing of these shards be written any more, nor of anything else if the client has no others."""
+    def _forsake(self, shards: collections.Collection[str], /, *, is_old: bool) -> None:
+        """Let nothing in guilds of these shards be written any more, for others have received the guilds.
+
+        Messages and users they may not have heard of, unless what waits `is_old`.
+        """
         counts = {int(shard.partition("-")[2]) for shard in shards}
         has_others = self._claims.has_any
 
         def is_theirs(kind: AnyKind, guild: str, entity: str, /) -> bool:
-            if not has_others:
-                return True
             if kind is SESSIONS:
                 return entity in shards
-            return guild != "" and any(shard_of(guild, count) in shards for count in counts)
+            if not guild:
+                return is_old and not has_others
+            return any(shard_of(guild, count) in shards for count in counts)
 
         for delta in (*self.unwritten(), *(kept for *_, kept in self._kept)):
             delta.take(is_theirs)

@@ -68,6 +68,9 @@ class Writer(Backlog):
         """Whether an earlier writer of a shard may have written over what was written here."""
         self._is_closing = False
         self._is_draining = False
+        self._leaves_after = 0
+        self._leaving: dict[str, bytes] = {}
+        """Shards that others have by now, as long as something is left to be written of them."""
         self._is_stuck = False
         """Whether nothing can be written at all for now, not even what belongs to places that are there."""
         self._number_sent = 0
@@ -279,17 +282,20 @@ class Writer(Backlog):
         self._has_to_repeat = True
         self._wake.set()
 
-    async def _make_way(self) -> None:
-        """Leave shards to later writers."""
+    async def _make_way(self, *, is_old: bool = False) -> None:
+        """Leave shards to later writers, as soon as what is left is written; it `is_old` after an outage."""
         for shard in self._claims.take_rivals():
             self.on_rival(shard)
-        if not (lost := self._claims.take_lost()):
-            return
-
-        self._forsake(lost)
-        self.on_lost(lost)
-        with contextlib.suppress(errors.BackendError):
-            await self._takeovers.leave(lost, lost)
+        if lost := self._claims.take_lost():
+            self._forsake(lost, is_old=is_old)
+            self.on_lost(lost)
+            self.cut()
+            self._leaving |= lost
+            self._leaves_after = self._number_cut
+        if self._leaving and self._number_sent >= self._leaves_after:
+            leaving, self._leaving = self._leaving, {}
+            with contextlib.suppress(errors.BackendError):
+                await self._takeovers.leave(leaving, leaving)
 
     async def _write_next(self) -> None:
         self._writing = self._following or self._take()
@@ -303,7 +309,7 @@ class Writer(Backlog):
                 if self._failure is not None:
                     # While nothing could be written, another one may have begun to.
                     await self._batches.ask_who_writes()
-                    await self._make_way()
+                    await self._make_way(is_old=True)
                 await self._batches.write(self._writing, self._following)
                 break
             except errors.BackendError as exc:
